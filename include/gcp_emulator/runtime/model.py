@@ -55,7 +55,7 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
-    """One attempt of one task. The first container without dependants... of `main` decides the exit code."""
+    """One attempt of one task. The container named `main` (by default the first) decides the exit code."""
 
     name: str
     containers: tuple[Container, ...]
