@@ -1,0 +1,63 @@
+# One command an intent. `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+MAKEFLAGS += --no-print-directory
+STATE := .state
+BIN := $(STATE)/venv/bin
+PY := $(BIN)/python
+export PYTHON
+export COVERAGE_ROOT := $(CURDIR)
+# nothing that a shell around us set up for Airflow, dlt or Google's clients may leak in
+CLEAN := env $(foreach v,$(filter AIRFLOW_% GOOGLE_% CLOUDSDK_% GCP_JOBS_% GCE_% DLT_% %_EMULATOR_HOST PYTHONPATH,$(shell env | sed -n 's/^\([A-Z_a-z0-9]*\)=.*/\1/p')),-u $(v))
+LAPTOP := $(CLEAN) PYTHONPATH=include $(PY) -m laptop
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup:
+	@sh bin/setup
+
+.PHONY: run
+run: setup ## the dog breeds ingestion, end to end, on this machine
+	@$(LAPTOP) run
+
+.PHONY: up
+up: setup ## emulator and Airflow with its UI; Ctrl-C stops all
+	@$(LAPTOP) up
+
+.PHONY: test
+test: setup ## the tests, with coverage
+	@rm -rf $(STATE)/coverage && mkdir -p $(STATE)/coverage build
+	@$(CLEAN) $(PY) -m pytest -n 2 --cov --cov-report= $(PYTEST_ARGS)
+	@$(CLEAN) $(PY) -m coverage report && $(PY) -m coverage json -q -o build/coverage.json
+
+.PHONY: lint
+lint: setup ## style, types, arrows, Dockerfiles
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(CLEAN) $(BIN)/mypy
+	@$(CLEAN) PYTHONPATH=plugins:include $(BIN)/lint-imports --no-cache
+	@$(BIN)/hadolint Dockerfile include/images/*/Dockerfile
+
+.PHONY: faults
+faults: setup ## each fault: where it is caught, what the user reads
+	@$(CLEAN) PYTHONPATH=plugins:include:. $(PY) -m benchmarks.faults
+
+.PHONY: bench-ingest
+bench-ingest: setup ## the ingestion beside a plain dlt pipeline (BREEDS_JSON: a real answer of the API)
+	@$(CLEAN) PYTHONPATH=include $(PY) benchmarks/ingest.py
+
+.PHONY: compose-test
+compose-test: setup ## build the images, bring the stack up, run the DAG through the REST API, take it down
+	@$(LAPTOP) compose-test
+
+.PHONY: lock
+lock: setup
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 requirements.txt --group pyproject.toml:dev \
+	  --custom-compile-command "make lock" -o constraints.txt
+
+.PHONY: clean
+clean: ## removes the state and the figures
+	@rm -rf $(STATE) build

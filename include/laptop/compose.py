@@ -1,0 +1,111 @@
+"""`make compose-test`: builds the Compose stack, runs the ingestion through the REST API, takes it down."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from laptop import environment
+from laptop.child import ChildFailed
+from laptop.place import ROOT, Place
+from laptop.ports import free_ports
+from laptop.progress import Progress
+from laptop.rest import AirflowApi
+
+DAG = "dog_breeds_ingestion"
+BUILD_S = 1200
+UP_S = 300
+
+
+class Stack:
+    """One Compose project with names, volumes and ports of its own."""
+
+    def __init__(self, place: Place, progress: Progress) -> None:
+        airflow, grpc, rest = free_ports(3)
+        self.url = f"http://127.0.0.1:{airflow}"
+        self.emulator_url = f"http://127.0.0.1:{rest}"
+        self._logs = place.logs
+        self._progress = progress
+        self._env = environment.inherited() | {
+            "COMPOSE_PROJECT_NAME": f"gcp-jobs-test-{os.getpid()}",
+            "TAG": "test",
+            "AIRFLOW_PORT": str(airflow),
+            "EMULATOR_GRPC_PORT": str(grpc),
+            "EMULATOR_REST_PORT": str(rest),
+        }
+
+    def compose(self, what: str, *args: str, timeout_s: float) -> Path:
+        """Runs `docker compose args...`, output to a log file; ChildFailed when it fails."""
+        log = self._logs / f"compose-{args[0]}.log"
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                ["docker", "compose", "--ansi", "never", *args],
+                env=self._env,
+                cwd=ROOT,
+                stdout=out,
+                stderr=out,
+            )
+            try:
+                self._progress.wait(lambda: process.poll() is not None, what, timeout_s)
+            finally:
+                process.kill()
+                code = process.wait()
+        if code != 0:
+            raise ChildFailed(f"docker compose {args[0]}", log, code)
+        return log
+
+    def read(self, service: str, path: str) -> str:
+        """The text of a file in a running service."""
+        command = ["docker", "compose", "exec", "-T", service, "cat", path]
+        return subprocess.run(
+            command, env=self._env, cwd=ROOT, check=True, capture_output=True, text=True
+        ).stdout
+
+
+def _engine_answers() -> bool:
+    try:
+        return subprocess.run(["docker", "info"], capture_output=True, timeout=30).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+def _ingest(stack: Stack, progress: Progress) -> None:
+    password = json.loads(stack.read("apiserver", "/keys/passwords.json"))["admin"]
+    api = AirflowApi.login(stack.url, "admin", password)
+    progress.wait(lambda: api.knows(DAG), f"the dag-processor to find {DAG}")
+    run_id = api.start(DAG)
+    progress.say(f"{DAG} {run_id} started through the REST API")
+    state = api.follow(DAG, run_id, progress)
+    if state != "success":
+        raise SystemExit(
+            f"compose-test: {DAG} ended as {state}; logs: {stack.compose('logs', 'logs', timeout_s=60)}"
+        )
+    for task in api.tasks(DAG, run_id):
+        progress.say(f"{task}: {json.dumps(api.result(DAG, run_id, task))}")
+
+
+def main() -> None:
+    """Ends with exit code 0 only when the run succeeded and the stack is gone again."""
+    progress = Progress()
+    if not _engine_answers():
+        raise SystemExit(
+            "compose-test: no Docker engine answers (`docker info` failed): "
+            "start Docker, or point DOCKER_HOST at an engine"
+        )
+    stack = Stack(Place.of("compose-test"), progress)
+    try:
+        stack.compose("building the images", "build", timeout_s=BUILD_S)
+        progress.say("images built")
+        stack.compose(
+            "bringing the stack up", "up", "--detach", "--wait", f"--wait-timeout={UP_S}", timeout_s=UP_S + 60
+        )
+        progress.say(f"healthy: Airflow at {stack.url}, emulator at {stack.emulator_url}")
+        _ingest(stack, progress)
+    except ChildFailed as error:
+        stack.compose("collecting logs", "logs", "--tail=80", timeout_s=60)
+        raise SystemExit(f"compose-test: {error}") from error
+    finally:
+        stack.compose(
+            "taking the stack down", "down", "--volumes", "--remove-orphans", "--timeout=10", timeout_s=120
+        )
+    progress.say("compose-test: passed, the stack is gone")

@@ -1,0 +1,84 @@
+"""The environment of the processes that the laptop commands start: nothing of Airflow or Google is inherited."""
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from laptop.place import ROOT, Place
+
+PROJECT = "local-project"
+REGION = "europe-west1"
+FOREIGN = (
+    "AIRFLOW_",
+    "GOOGLE_",
+    "CLOUDSDK_",
+    "GCP_",
+    "GCE_",
+    "GCLOUD_",
+    "DLT_",
+    "PYTHONPATH",
+    "PYTHONDONTWRITEBYTECODE",
+)
+FOREIGN_ENDINGS = ("_EMULATOR_HOST",)
+
+
+def inherited() -> dict[str, str]:
+    """This process's environment without what would steer Airflow, dlt or Google's clients elsewhere."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(FOREIGN) and not name.endswith(FOREIGN_ENDINGS)
+    }
+
+
+def account(name: str) -> str:
+    """The e-mail of a service account of the local project."""
+    return f"{name}@{PROJECT}.iam.gserviceaccount.com"
+
+
+def tools() -> dict[str, str]:
+    """For the emulator and the sample API, which live in include/."""
+    return inherited() | {"PYTHONPATH": str(ROOT / "include"), "PYTHONUNBUFFERED": "1"}
+
+
+def airflow(place: Place, cloud: Mapping[str, str], api_base_url: str) -> dict[str, str]:
+    """For every Airflow process: `cloud` holds the emulator's exports, `api_base_url` where breeds come from."""
+    google = {"conn_type": "google_cloud_platform", "extra": {"is_anonymous": True, "project": PROJECT}}
+    return (
+        inherited()
+        | dict(cloud)
+        | {
+            "AIRFLOW_HOME": str(place.airflow_home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{place.airflow_home}/airflow.db",
+            "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(place.airflow_home / "logs"),
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            "AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT": json.dumps(google),
+            "NO_GCE_CHECK": "true",
+            "GCP_JOBS_ENVIRONMENT": "local",
+            "GCP_JOBS_PROJECT": PROJECT,
+            "GCP_JOBS_REGION": REGION,
+            "GCP_JOBS_REGISTRY": f"{REGION}-docker.pkg.dev/{PROJECT}/gcp-jobs",
+            "GCP_JOBS_JOB_SERVICE_ACCOUNT": account("job"),
+            "GCP_JOBS_AIRFLOW_SERVICE_ACCOUNT": account("airflow"),
+            "GCP_JOBS_TEMPLATE_FOLDERS": json.dumps([str(ROOT / "include" / "job_templates")]),
+            "GCP_JOBS_INGESTION_DESTINATION": "duckdb",
+            "GCP_JOBS_INGESTION_DUCKDB_PATH": str(place.duckdb),
+            "GCP_JOBS_INGESTION_API_BASE_URL": api_base_url,
+            "PYTHONUNBUFFERED": "1",
+            "RUNTIME__DLTHUB_TELEMETRY": "false",
+        }
+    )
+
+
+def kept_secret(file: Path) -> str:
+    """A random word, made at the first call and read from `file` (mode 0600) afterwards."""
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(24))
+    return file.read_text()

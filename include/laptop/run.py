@@ -1,0 +1,85 @@
+"""`make run`: the dog breeds ingestion once, through Airflow, the Google clients and the emulator, with a summary."""
+
+import fcntl
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+
+from laptop import cloud, environment, summary
+from laptop.child import Child, ChildFailed
+from laptop.place import ROOT, Place
+from laptop.progress import Progress
+
+DAG = "dog_breeds_ingestion"
+SECRET = "dog-api-key"
+
+
+@contextmanager
+def _alone(place: Place) -> Iterator[None]:
+    with (place.state / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(
+                "run: another `make run` is at work in this checkout; wait for its end"
+            ) from None
+        yield
+
+
+def _services(stack: ExitStack, place: Place, progress: Progress) -> tuple[Mapping[str, str], str]:
+    """Starts emulator and sample API; returns the emulator's exports and the API's base URL."""
+    key = environment.kept_secret(place.state / "api-key")
+    ready = {name: place.state / f"{name}.json" for name in ("gcp_emulator", "breeds_api")}
+    for file in ready.values():
+        file.unlink(missing_ok=True)
+    commands = {
+        "gcp_emulator": [
+            "gcp_emulator", "--grpc-port=0", "--rest-port=0",
+            f"--env-cache={place.image_environments}", f"--state={place.emulator_state}",
+        ],
+        "breeds_api": ["breeds_api", "--port=0", f"--api-key={key}"],
+    }  # fmt: skip
+    started = {
+        name: stack.enter_context(
+            Child(name, [*argv, f"--ready-file={ready[name]}"], environment.tools(), place.logs, place.state)
+        )
+        for name, argv in commands.items()
+    }
+    emulator = started["gcp_emulator"].ready(ready["gcp_emulator"], progress)
+    progress.say(f"embedded Google Cloud: gRPC {emulator['grpc']}, REST {emulator['rest']}")
+    api = str(started["breeds_api"].ready(ready["breeds_api"], progress)["url"])
+    progress.say(f"sample breeds API: {api}")
+    cloud.keep_secret(emulator["grpc"], SECRET, key)
+    return emulator["env"], api
+
+
+def _airflow(place: Place, env: Mapping[str, str], progress: Progress) -> None:
+    with Child("migrate", ["airflow", "db", "migrate"], env, place.logs, ROOT) as migrate:
+        migrate.finish(progress, "preparing Airflow's database")
+    progress.say("Airflow's database is ready")
+    with Child("dag", ["airflow", "dags", "test", DAG], env, place.logs, ROOT) as dag:
+        progress.say(f"airflow dags test {DAG} (its whole output: {dag.log})")
+        with dag.log.open() as output:
+
+            def ended() -> bool:
+                for line in output:
+                    if told := summary.telling(line):
+                        progress.say(told)
+                return dag.ended()
+
+            progress.wait(ended, "the DAG runs", timeout_s=600)
+        dag.finish(progress, DAG)
+
+
+def main() -> None:
+    """Exit code 0 only when the DAG succeeded."""
+    progress = Progress()
+    place = Place.of("run")
+    with _alone(place), ExitStack() as stack:
+        try:
+            exports, api = _services(stack, place, progress)
+            env = environment.airflow(place, exports, api)
+            _airflow(place, env, progress)
+            summary.show(place, exports, progress.seconds)
+        except ChildFailed as error:
+            sys.exit(f"run: {error}")

@@ -1,0 +1,71 @@
+"""What `make run` tells at its end: what landed where, who called what, how long it took, where to look next."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import duckdb
+from rich.console import Console
+from rich.table import Table
+
+from laptop import cloud
+from laptop.place import Place
+
+DATASET_TABLE = "dog_breeds_resource"
+_LINE = re.compile(r"^\S+ \[(?P<level>\w+) *\] (?P<text>.*?)\s+\[(?P<logger>gcp_jobs[\w.]*|task[\w.]*)\]")
+
+
+def telling(line: str) -> str | None:
+    """The text of an Airflow log line that a person wants to see while the DAG runs, else None."""
+    found = _LINE.match(line)
+    return found["text"] if found else None
+
+
+def landed(place: Place) -> tuple[str, int, list[str]]:
+    """Table, number of rows and three breeds, read back from the destination."""
+    with duckdb.connect(str(place.duckdb), read_only=True) as destination:
+        found = destination.execute(
+            "select table_schema from information_schema.tables where table_name = ? order by table_schema",
+            [DATASET_TABLE],
+        ).fetchone()
+        if found is None:
+            raise LookupError(f"no table {DATASET_TABLE} in {place.duckdb}")
+        table = f"{found[0]}.{DATASET_TABLE}"
+        rows = destination.execute(f"select count(*) from {table}").fetchone()
+        names = destination.execute(
+            f"select breed_json ->> '$.name' from {table} order by row_id limit 3"
+        ).fetchall()
+    return table, int(rows[0]) if rows else 0, [str(name) for (name,) in names]
+
+
+def show(place: Place, exports: Mapping[str, str], seconds: float) -> None:
+    """Prints the summary; everything in it is asked of the emulator and the destination, nothing is remembered."""
+    execution = cloud.newest_execution(exports["CLOUD_RUN_EMULATOR_HOST"])
+    job, _, name = execution.name.rpartition("/executions/")
+    table, rows, breeds = landed(place)
+    console = Console(soft_wrap=True)
+    told = Table(show_header=False, box=None, pad_edge=False)
+    told.add_row("Cloud Run job", job)
+    told.add_row(
+        "execution", f"{name}: {execution.succeeded_count} of {execution.task_count} tasks succeeded"
+    )
+    took: Any = execution.completion_time - execution.start_time
+    told.add_row("container time", f"{took.total_seconds():.1f} s")
+    told.add_row("landed", f"{rows} rows in {table} ({', '.join(breeds)}, ...)")
+    told.add_row("destination", str(place.duckdb))
+    told.add_row("all in all", f"{seconds:.1f} s")
+    told.add_row(
+        "look next", f"logs: {place.logs}  |  Airflow's home: {place.airflow_home}  |  the UI: make up"
+    )
+    console.rule("what happened")
+    console.print(told)
+    calls = Table(
+        "method", "caller", "calls", title="calls that the emulator counted", title_justify="left", box=None
+    )
+    by_caller: Counter[tuple[str, str]] = Counter()
+    for each in cloud.calls(exports["GCP_EMULATOR_URL"]):
+        by_caller[each.method, each.caller] += each.count
+    for (method, caller), count in sorted(by_caller.items()):
+        calls.add_row(method, caller, str(count))
+    console.print(calls)
