@@ -84,7 +84,7 @@ def _ingest(stack: Stack, progress: Progress) -> None:
         progress.say(f"{task}: {json.dumps(api.result(DAG, run_id, task))}")
 
 
-def main() -> None:
+def main(state: Path) -> None:
     """Ends with exit code 0 only when the run succeeded and the stack is gone again."""
     progress = Progress()
     if not _engine_answers():
@@ -92,7 +92,7 @@ def main() -> None:
             "compose-test: no Docker engine answers (`docker info` failed): "
             "start Docker, or point DOCKER_HOST at an engine"
         )
-    stack = Stack(Place.of("compose-test"), progress)
+    stack = Stack(Place.of("compose-test", state), progress)
     try:
         stack.compose("building the images", "build", timeout_s=BUILD_S)
         progress.say("images built")

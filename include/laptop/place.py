@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+STATE = ROOT / ".state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,9 +14,9 @@ class Place:
     state: Path
 
     @classmethod
-    def of(cls, command: str) -> "Place":
-        """The place of `command` in this checkout, made if it is not there."""
-        place = cls(ROOT / ".state" / command)
+    def of(cls, command: str, base: Path) -> "Place":
+        """The place of `command` below `base`, made if it is not there."""
+        place = cls(base.resolve() / command)
         place.logs.mkdir(parents=True, exist_ok=True)
         place.airflow_home.mkdir(exist_ok=True)
         place.data.mkdir(exist_ok=True)
@@ -46,4 +47,4 @@ class Place:
     @property
     def image_environments(self) -> Path:
         """Shared by all commands: environments are keyed by their content."""
-        return ROOT / ".state" / "image-environments"
+        return STATE / "image-environments"

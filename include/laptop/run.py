@@ -4,6 +4,7 @@ import fcntl
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from laptop import cloud, environment, summary
 from laptop.child import Child, ChildFailed
@@ -71,10 +72,10 @@ def _airflow(place: Place, env: Mapping[str, str], progress: Progress) -> None:
         dag.finish(progress, DAG)
 
 
-def main() -> None:
+def main(state: Path) -> None:
     """Exit code 0 only when the DAG succeeded."""
     progress = Progress()
-    place = Place.of("run")
+    place = Place.of("run", state)
     with _alone(place), ExitStack() as stack:
         try:
             exports, api = _services(stack, place, progress)

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -114,11 +115,11 @@ def _welcome(progress: Progress, users: Mapping[str, str], key: str) -> None:
     )
 
 
-def main() -> None:
+def main(state: Path) -> None:
     """Runs until Ctrl-C (exit code 0) or until a process ends by itself (its exit code)."""
     _check_ports()
     progress = Progress()
-    place = Place.of("up")
+    place = Place.of("up", state)
     key = environment.kept_secret(place.state / "api-key")
     env, users = _airflow_environment(place)
     progress.say("preparing Airflow's database")
