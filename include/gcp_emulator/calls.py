@@ -1,0 +1,50 @@
+"""Counts every call by method and caller, and keeps their order: what benchmarks and rights tests read."""
+
+from collections import Counter, deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+LOG_SIZE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call: the method as `package.Service/Method`, who called, over which transport, when (UTC)."""
+
+    method: str
+    caller: str
+    transport: str
+    time: datetime
+
+
+class CallLog:
+    """Counters without a bound, the calls themselves for the last ten thousand."""
+
+    def __init__(self, size: int = LOG_SIZE) -> None:
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._recent: deque[Call] = deque(maxlen=size)
+
+    def add(self, method: str, caller: str, transport: str) -> Call:
+        call = Call(method, caller, transport, datetime.now(UTC))
+        self._counts[method, caller] += 1
+        self._recent.append(call)
+        return call
+
+    def clear(self) -> None:
+        self._counts.clear()
+        self._recent.clear()
+
+    def as_dict(self, recent: int = 0) -> dict[str, Any]:
+        """Counts, highest first, and on request the last `recent` calls in the order they came."""
+        calls = [
+            {"method": method, "caller": caller, "count": count}
+            for (method, caller), count in sorted(self._counts.items(), key=lambda item: (-item[1], item[0]))
+        ]
+        answer: dict[str, Any] = {"total": self._counts.total(), "calls": calls}
+        if recent > 0:
+            answer["recent"] = [
+                {"method": c.method, "caller": c.caller, "transport": c.transport, "time": c.time.isoformat()}
+                for c in list(self._recent)[-recent:]
+            ]
+        return answer

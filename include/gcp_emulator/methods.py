@@ -1,0 +1,182 @@
+"""The methods that Google's services have: request, response and REST rules, frozen from the client libraries.
+
+A test compares this table with what the installed libraries say. Two parts stand in no library and come from
+Google's REST reference: the rules of Logging (its library speaks gRPC or writes the paths by hand), and CancelOperation
+without any, as Cloud Run offers none.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from gcp_emulator.messages import message_class
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRule:
+    """One REST form of a method: verb, path template, and the field that the body fills (`*`: all, empty: none)."""
+
+    verb: str
+    path: str
+    body: str = ""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method; `request` and `response` are full names of protobuf messages."""
+
+    service: str
+    name: str
+    request: str
+    response: str
+    stream: bool = False
+    http: tuple[HttpRule, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.service}/{self.name}"
+
+    @cached_property
+    def request_class(self) -> type:
+        cls: type = message_class(self.request)
+        return cls
+
+    @cached_property
+    def response_class(self) -> type:
+        cls: type = message_class(self.response)
+        return cls
+
+
+# [service], then `method request response`, then its REST rules `verb path body`.
+TABLE = """
+[google.cloud.run.v2.Jobs]
+CreateJob CreateJobRequest google.longrunning.Operation
+    POST /v2/{parent=projects/*/locations/*}/jobs job
+DeleteJob DeleteJobRequest google.longrunning.Operation
+    DELETE /v2/{name=projects/*/locations/*/jobs/*}
+GetJob GetJobRequest Job
+    GET /v2/{name=projects/*/locations/*/jobs/*}
+ListJobs ListJobsRequest ListJobsResponse
+    GET /v2/{parent=projects/*/locations/*}/jobs
+RunJob RunJobRequest google.longrunning.Operation
+    POST /v2/{name=projects/*/locations/*/jobs/*}:run *
+UpdateJob UpdateJobRequest google.longrunning.Operation
+    PATCH /v2/{job.name=projects/*/locations/*/jobs/*} job
+
+[google.cloud.run.v2.Executions]
+CancelExecution CancelExecutionRequest google.longrunning.Operation
+    POST /v2/{name=projects/*/locations/*/jobs/*/executions/*}:cancel *
+DeleteExecution DeleteExecutionRequest google.longrunning.Operation
+    DELETE /v2/{name=projects/*/locations/*/jobs/*/executions/*}
+GetExecution GetExecutionRequest Execution
+    GET /v2/{name=projects/*/locations/*/jobs/*/executions/*}
+ListExecutions ListExecutionsRequest ListExecutionsResponse
+    GET /v2/{parent=projects/*/locations/*/jobs/*}/executions
+
+[google.cloud.run.v2.Tasks]
+GetTask GetTaskRequest Task
+    GET /v2/{name=projects/*/locations/*/jobs/*/executions/*/tasks/*}
+ListTasks ListTasksRequest ListTasksResponse
+    GET /v2/{parent=projects/*/locations/*/jobs/*/executions/*}/tasks
+
+[google.cloud.secretmanager.v1.SecretManagerService]
+AccessSecretVersion AccessSecretVersionRequest AccessSecretVersionResponse
+    GET /v1/{name=projects/*/secrets/*/versions/*}:access
+    GET /v1/{name=projects/*/locations/*/secrets/*/versions/*}:access
+AddSecretVersion AddSecretVersionRequest SecretVersion
+    POST /v1/{parent=projects/*/secrets/*}:addVersion *
+    POST /v1/{parent=projects/*/locations/*/secrets/*}:addVersion *
+CreateSecret CreateSecretRequest Secret
+    POST /v1/{parent=projects/*}/secrets secret
+    POST /v1/{parent=projects/*/locations/*}/secrets secret
+DeleteSecret DeleteSecretRequest google.protobuf.Empty
+    DELETE /v1/{name=projects/*/secrets/*}
+    DELETE /v1/{name=projects/*/locations/*/secrets/*}
+DestroySecretVersion DestroySecretVersionRequest SecretVersion
+    POST /v1/{name=projects/*/secrets/*/versions/*}:destroy *
+    POST /v1/{name=projects/*/locations/*/secrets/*/versions/*}:destroy *
+DisableSecretVersion DisableSecretVersionRequest SecretVersion
+    POST /v1/{name=projects/*/secrets/*/versions/*}:disable *
+    POST /v1/{name=projects/*/locations/*/secrets/*/versions/*}:disable *
+EnableManagedRotation EnableManagedRotationRequest SecretVersion
+    POST /v1/{parent=projects/*/secrets/*}:enableManagedRotation *
+    POST /v1/{parent=projects/*/locations/*/secrets/*}:enableManagedRotation *
+EnableSecretVersion EnableSecretVersionRequest SecretVersion
+    POST /v1/{name=projects/*/secrets/*/versions/*}:enable *
+    POST /v1/{name=projects/*/locations/*/secrets/*/versions/*}:enable *
+GetSecret GetSecretRequest Secret
+    GET /v1/{name=projects/*/secrets/*}
+    GET /v1/{name=projects/*/locations/*/secrets/*}
+GetSecretVersion GetSecretVersionRequest SecretVersion
+    GET /v1/{name=projects/*/secrets/*/versions/*}
+    GET /v1/{name=projects/*/locations/*/secrets/*/versions/*}
+ListSecretVersions ListSecretVersionsRequest ListSecretVersionsResponse
+    GET /v1/{parent=projects/*/secrets/*}/versions
+    GET /v1/{parent=projects/*/locations/*/secrets/*}/versions
+ListSecrets ListSecretsRequest ListSecretsResponse
+    GET /v1/{parent=projects/*}/secrets
+    GET /v1/{parent=projects/*/locations/*}/secrets
+RotateSecret RotateSecretRequest SecretVersion
+    POST /v1/{parent=projects/*/secrets/*}:rotateSecret *
+    POST /v1/{parent=projects/*/locations/*/secrets/*}:rotateSecret *
+UpdateSecret UpdateSecretRequest Secret
+    PATCH /v1/{secret.name=projects/*/secrets/*} secret
+    PATCH /v1/{secret.name=projects/*/locations/*/secrets/*} secret
+
+[google.logging.v2.LoggingServiceV2]
+DeleteLog DeleteLogRequest google.protobuf.Empty
+    DELETE /v2/{log_name=projects/*/logs/*}
+ListLogEntries ListLogEntriesRequest ListLogEntriesResponse
+    POST /v2/entries:list *
+ListLogs ListLogsRequest ListLogsResponse
+    GET /v2/{parent=projects/*}/logs
+ListMonitoredResourceDescriptors ListMonitoredResourceDescriptorsRequest ListMonitoredResourceDescriptorsResponse
+    GET /v2/monitoredResourceDescriptors
+TailLogEntries TailLogEntriesRequest TailLogEntriesResponse stream
+WriteLogEntries WriteLogEntriesRequest WriteLogEntriesResponse
+    POST /v2/entries:write *
+
+[google.longrunning.Operations]
+ListOperations ListOperationsRequest ListOperationsResponse
+    GET /v2/{name=projects/*/locations/*}/operations
+GetOperation GetOperationRequest Operation
+    GET /v2/{name=projects/*/locations/*/operations/*}
+DeleteOperation DeleteOperationRequest google.protobuf.Empty
+    DELETE /v2/{name=projects/*/locations/*/operations/*}
+CancelOperation CancelOperationRequest google.protobuf.Empty
+WaitOperation WaitOperationRequest Operation
+    POST /v2/{name=projects/*/locations/*/operations/*}:wait *
+"""
+
+
+def read(table: str) -> Iterator[Method]:
+    """The methods of a table as above; names without a dot belong to the service's package."""
+    service = package = ""
+    blocks: list[list[str]] = []
+    for line in filter(None, table.splitlines()):
+        if line.startswith("["):
+            blocks.append([line[1:-1]])
+        elif line.startswith(" "):
+            blocks[-1].append(line)
+        else:
+            blocks.append([line])
+    for head, *rules in blocks:
+        if " " not in head:
+            service, package = head, head.rpartition(".")[0]
+            continue
+        name, request, response, *stream = head.split()
+        yield Method(
+            service,
+            name,
+            _full(package, request),
+            _full(package, response),
+            bool(stream),
+            tuple(HttpRule(*rule.split()) for rule in rules),
+        )
+
+
+def _full(package: str, name: str) -> str:
+    return name if "." in name else f"{package}.{name}"
+
+
+METHODS = tuple(read(TABLE))
