@@ -1,0 +1,1 @@
+"""Containers on Google Cloud from Apache Airflow: run, awaited, cancelled and explained."""

@@ -1,0 +1,166 @@
+"""Every setting of gcp_jobs, typed; the only module that reads the environment.
+
+`python -m gcp_jobs.settings` lists them with their types, defaults and what they mean.
+"""
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from gcp_jobs.errors import SettingsError
+
+PREFIX = "GCP_JOBS_"
+_CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def _folders(value: object) -> object:
+    return [Path(p) for p in value.split(os.pathsep) if p] if isinstance(value, str) else value
+
+
+def _words(value: object) -> object:
+    return [w.strip() for w in value.split(",") if w.strip()] if isinstance(value, str) else value
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("allowed: a name of the IANA time zone database such as UTC or Europe/Berlin") from error
+    return value
+
+
+def _cron(value: str) -> str:
+    from croniter import croniter
+
+    if not croniter.is_valid(value):
+        raise ValueError("allowed: a cron expression such as 0 2 * * 1")
+    return value
+
+
+def _none_if_empty(value: object) -> object:
+    return None if value == "" else value
+
+
+Optional = Annotated[str | None, BeforeValidator(_none_if_empty)]
+Region = Annotated[str, Field(pattern=r"^[a-z]+-[a-z]+[0-9]+$")]
+Folders = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)]
+Regions = Annotated[tuple[Region, ...], NoDecode, BeforeValidator(_words)]
+HostPort = Annotated[str | None, Field(pattern=r"^[^:/]+:\d+$"), BeforeValidator(_none_if_empty)]
+Url = Annotated[str, Field(pattern=r"^https?://[^/]+"), AfterValidator(lambda url: url.rstrip("/"))]
+
+
+class Settings(BaseSettings):
+    """All settings. A wrong value fails at start and says name, value and what is allowed."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, populate_by_name=True)
+
+    # where
+    environment: Literal["local", "dev", "stg", "prod"] = Field(
+        "local", description="Picks the overlay of job templates; in local and dev the operator writes job definitions."
+    )
+    project: str = Field("local-project", min_length=1, description="Google Cloud project of jobs that name none.")
+    region: Region = Field("europe-west1", description="Region of jobs that name none.")
+    regions: Regions = Field(("europe-west1",), description="Regions that jobs may use, separated by commas.")
+    gcp_conn_id: str = Field("google_cloud_default", description="Airflow connection of our own DAGs.")
+    # who
+    job_service_account: Optional = Field(
+        None, description="Identity of jobs that name none; unset: the project's default compute account."
+    )
+    airflow_service_account: str = Field(
+        "airflow@local-project.iam.gserviceaccount.com",
+        description="Identity that Airflow shows to the emulator where no impersonation_chain names another.",
+    )
+    # what jobs are made of
+    template_folders: Folders = Field(
+        (_CHECKOUT / "include" / "job_templates",),
+        description=f"Folders with job templates, separated by {os.pathsep!r}; the first that has the file wins.",
+    )
+    registry: str = Field(
+        "europe-west1-docker.pkg.dev/local-project/jobs", min_length=1, description="Where job images are pulled from."
+    )
+    image_tag: str = Field("1", pattern=r"^[\w][\w.-]{0,127}$", description="Tag of our own job images.")
+    secret_prefix: str = Field("", description="Put before the names of secrets in our own templates.")
+    kms_key: Optional = Field(None, description="Customer-managed key for job definitions that name none.")
+    vpc_connector: Optional = Field(None, description="VPC connector of jobs that name no network.")
+    vpc_egress: Literal["private-ranges-only", "all-traffic"] = Field(
+        "private-ranges-only", description="Traffic that goes through vpc_connector."
+    )
+    # limits
+    log_reads_per_minute: int = Field(
+        30, ge=1, description="Cloud Logging reads by this process a minute; Google's quota is 60 a project."
+    )
+    api_patience_seconds: int = Field(
+        300, ge=0, description="How long starting a job goes on through 429, 500, 503 and 504 answers."
+    )
+    # the dog breeds ingestion
+    ingestion_schedule: Annotated[str, AfterValidator(_cron)] = Field(
+        "0 2 * * 1", description="Cron expression of dog_breeds_ingestion."
+    )
+    ingestion_timezone: Annotated[str, AfterValidator(_time_zone)] = Field(
+        "UTC", description="Time zone that the cron expression is read in."
+    )
+    ingestion_destination: Literal["bigquery", "duckdb"] = Field("bigquery", description="Where breeds land.")
+    ingestion_duckdb_path: Optional = Field(
+        None, description="Absolute path of the DuckDB file; needed where the destination is duckdb."
+    )
+    ingestion_dataset: str = Field("dog_breeds_raw", pattern=r"^\w+$", description="Dataset that breeds land in.")
+    ingestion_api_base_url: Url = Field("https://api.thedogapi.com/v1", description="The dog API.")
+    bigquery_location: str = Field("US", min_length=1, description="Location of BigQuery datasets.")
+    # the embedded Google Cloud, in Google's own way of naming emulators
+    cloud_run_emulator_host: HostPort = Field(
+        None, validation_alias="CLOUD_RUN_EMULATOR_HOST", description="host:port of a local Cloud Run."
+    )
+    logging_emulator_host: HostPort = Field(
+        None, validation_alias="LOGGING_EMULATOR_HOST", description="host:port of a local Cloud Logging."
+    )
+    gcp_emulator_url: Annotated[Url | None, BeforeValidator(_none_if_empty)] = Field(
+        None, validation_alias="GCP_EMULATOR_URL", description="The emulator's REST address and pages."
+    )
+
+    @property
+    def manage_jobs(self) -> bool:
+        """Whether the operator writes job definitions: only where no deployment does."""
+        return self.environment in ("local", "dev")
+
+
+def variable(name: str) -> str:
+    """Name of the environment variable behind a setting."""
+    alias = Settings.model_fields[name].validation_alias if name in Settings.model_fields else None
+    return alias if isinstance(alias, str) else f"{PREFIX}{name.upper()}"
+
+
+@cache
+def settings() -> Settings:
+    """Read the environment once. Raises SettingsError for a value that is not allowed."""
+    try:
+        return Settings()  # type: ignore[call-arg]
+    except ValidationError as error:
+        raise SettingsError(
+            "; ".join(_explain(dict(e)) for e in error.errors()),
+            todo="`python -m gcp_jobs.settings` lists all settings.",
+        ) from error
+
+
+def _explain(error: dict[str, Any]) -> str:
+    where = str(error["loc"][0]) if error["loc"] else ""
+    name = where if where.isupper() else variable(where)
+    allowed = str(error["msg"]).removeprefix("Value error, ")
+    return f"{name}={error['input']!r}: {allowed}"
+
+
+def table() -> str:
+    """List every setting: variable, type, default, meaning."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        kind = str(field.annotation).replace("typing.", "").replace("<class '", "").replace("'>", "")
+        rows.append(f"{variable(name)}\n    {field.description}\n    type {kind}, default {field.default!r}")
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    print(table())

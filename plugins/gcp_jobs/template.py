@@ -1,0 +1,212 @@
+"""Job templates: a YAML file of `base` values with an overlay an environment, rendered by Jinja, checked by pydantic.
+
+    base:
+      name: nightly-report
+      image: {{ (settings.registry ~ "/report:" ~ settings.image_tag) | tojson }}
+      env: {LOG_LEVEL: info}
+    local:
+      env: {LOG_LEVEL: debug}
+
+Mappings of an overlay are merged into the base's, other values replace them, null removes. `exit_codes` is policy:
+what an exit code of the container means, and whether another try could help.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jinja2
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gcp_jobs.errors import TemplateError
+from gcp_jobs.settings import Settings
+from gcp_jobs.spec import Container, JobSpec, Network, Volume
+
+_M = TypeVar("_M", bound=BaseModel)
+OVERLAYS = ("local", "dev", "stg", "prod")
+
+
+class ExitCode(BaseModel):
+    """What one exit code of the container means."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    means: str = Field(min_length=1)
+    todo: str = ""
+    retry: bool = True
+
+
+@dataclass(frozen=True)
+class JobTemplate:
+    """A rendered and checked template for one environment."""
+
+    spec: JobSpec
+    exit_codes: Mapping[int, ExitCode]
+
+
+class _Policy(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    exit_codes: dict[int, ExitCode] = {}
+
+
+class FolderLoader(jinja2.BaseLoader):
+    """Finds template files in `folders`, then wherever `fallback` looks; says where it looked when nobody has it."""
+
+    def __init__(self, folders: Iterable[Path], fallback: jinja2.BaseLoader | None = None) -> None:
+        self.folders = tuple(folders)
+        self.fallback = fallback
+
+    @cached_property
+    def _files(self) -> jinja2.FileSystemLoader:
+        return jinja2.FileSystemLoader([str(folder) for folder in self.folders])
+
+    def get_source(
+        self, environment: jinja2.Environment, template: str
+    ) -> tuple[str, str | None, Callable[[], bool] | None]:
+        """Give the text of a template. Raises jinja2.TemplateNotFound naming folders and the nearest file."""
+        for loader in filter(None, (self._files, self.fallback)):
+            try:
+                return loader.get_source(environment, template)
+            except jinja2.TemplateNotFound:
+                continue
+        raise jinja2.TemplateNotFound(template, self._missing(template))
+
+    def _missing(self, template: str) -> str:
+        there = sorted({f.name for folder in self.folders if folder.is_dir() for f in folder.glob("*.yaml")})
+        near = get_close_matches(template, there, 1)
+        folders = ", ".join(map(str, self.folders)) or "(none)"
+        hint = f"did you mean {near[0]}?" if near else f"they hold {', '.join(there) or 'no template'}."
+        return f"no job template {template!r} in {folders} (setting GCP_JOBS_TEMPLATE_FOLDERS); {hint}"
+
+
+def parse(text: str, *, source: str, settings: Settings, overrides: Mapping[str, Any] | None = None) -> JobTemplate:
+    """Check rendered template text for `settings.environment`.
+
+    :param source: the file's name, for messages
+    :param overrides: values that win over base and overlay (an operator's project_id, region, job_name)
+    :raises TemplateError: naming file, field and fix
+    """
+    document = _load(text, source)
+    overlay = document.get(settings.environment) or {}
+    merged = _merge(document["base"], overlay)
+    policy = {k: merged.pop(k) for k in list(merged) if k in _Policy.model_fields}
+    values = _defaults(settings) | merged | {k: v for k, v in (overrides or {}).items() if v is not None}
+    values["environment"] = settings.environment
+    values["labels"] = _labels(settings) | (values.get("labels") or {})
+
+    def place(path: str) -> str:
+        top = path.split(".", 1)[0]
+        return f"{settings.environment if top in overlay else 'base'}.{path}"
+
+    exit_codes = _check(_Policy, policy, source, place).exit_codes
+    return JobTemplate(_check(JobSpec, values, source, place), exit_codes)
+
+
+def inline(values: Mapping[str, Any], settings: Settings, overrides: Mapping[str, Any] | None = None) -> JobTemplate:
+    """Check a spec that an operator was given directly; the same fields, without overlays."""
+    text = yaml.safe_dump({"base": dict(values)})
+    return parse(text, source="spec", settings=settings, overrides=overrides)
+
+
+def _defaults(settings: Settings) -> dict[str, Any]:
+    network = None
+    if settings.vpc_connector:
+        network = {"connector": settings.vpc_connector, "egress": settings.vpc_egress}
+    return {
+        "project": settings.project,
+        "region": settings.region,
+        "service_account": settings.job_service_account,
+        "kms_key": settings.kms_key,
+        "network": network,
+    }
+
+
+def _labels(settings: Settings) -> dict[str, str]:
+    return {"environment": settings.environment, "managed-by": "gcp-jobs"}
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML without the silent last-one-wins of doubled keys."""
+
+
+def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in seen:
+            raise yaml.MarkedYAMLError(problem=f"the key {key!r} is there twice", problem_mark=key_node.start_mark)
+        seen.add(key)
+    return dict(loader.construct_mapping(node, deep=True))
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def _load(text: str, source: str) -> dict[str, Any]:
+    try:
+        document = yaml.load(text, _StrictLoader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        raise TemplateError(f"not valid YAML: {error}", where=source, todo="Correct the file.") from error
+    if not isinstance(document, dict) or not isinstance(document.get("base"), dict):
+        raise TemplateError("a template needs a mapping `base`", where=source, todo="See gcp_jobs/template.py.")
+    for key, value in document.items():
+        if key not in ("base", *OVERLAYS):
+            raise TemplateError(
+                f"unknown key {key!r}", where=source, todo=_nearest(str(key), ("base", *OVERLAYS))
+            )
+        if not isinstance(value, dict | None):
+            raise TemplateError("an overlay must be a mapping", where=f"{source}: {key}", todo="Indent its fields.")
+    return document
+
+
+def _merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in overlay.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _check(model: type[_M], values: dict[str, Any], source: str, place: Callable[[str], str]) -> _M:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise TemplateError(
+            "; ".join(_explain(model, dict(e), place) for e in error.errors()), where=source, todo="Correct the file."
+        ) from error
+
+
+def _explain(model: type[BaseModel], error: dict[str, Any], place: Callable[[str], str]) -> str:
+    path = place(".".join(str(part) for part in error["loc"] if part != "[key]")) if error["loc"] else "base"
+    if error["type"] == "extra_forbidden":
+        return f"{path}: unknown key; {_nearest(str(error['loc'][-1]), _fields(model, error['loc'][:-1]))}"
+    if error["type"] == "missing":
+        return f"{path}: missing; add it"
+    said = str(error["msg"]).removeprefix("Value error, ")
+    shown = "" if error["type"] == "value_error" else f", got {error['input']!r}"
+    return f"{path}: {said}{shown}"
+
+
+def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    """Name the keys that are right at a path: a nested model's, or the spec's and the policy's."""
+    nested: dict[int | str, type[BaseModel]] = {
+        "network": Network, "volumes": Volume, "sidecars": Container, "init_containers": Container,
+        "exit_codes": ExitCode,
+    }  # fmt: skip
+    if path and path[0] in nested:
+        return list(nested[path[0]].model_fields)
+    return [*JobSpec.model_fields, *_Policy.model_fields] if not path else list(model.model_fields)
+
+
+def _nearest(key: str, allowed: Iterable[str]) -> str:
+    near = get_close_matches(key, allowed := list(allowed), 1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"allowed: {', '.join(sorted(allowed))}."
