@@ -103,7 +103,9 @@ def _from(value: str, outer: Mapping[str, str], stages: list[Stage]) -> Stage:
 def _apply(stage: Stage, instruction: str, value: str, outer: Mapping[str, str]) -> Stage:
     match instruction:
         case "ARG":
-            return replace(stage, args={**stage.args, **_arguments(value, {**stage.args, **stage.env}, outer)})
+            return replace(
+                stage, args={**stage.args, **_arguments(value, {**stage.args, **stage.env}, outer)}
+            )
         case "ENV":
             return replace(stage, env={**stage.env, **_pairs(value, stage)})
         case "WORKDIR":

@@ -21,7 +21,7 @@ class Volume:
     """A folder that the containers of a task share; it is empty at the start but for `files`.
 
     `path` is set for a volume that outlives the task (a bucket's local folder); otherwise the volume is memory
-    and counts against the task's limit.
+    and counts against the task's memory limit (`size_limit_bytes` is kept, not enforced).
     """
 
     name: str
@@ -40,8 +40,27 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """A startup probe: a connection to `port` on 127.0.0.1 or, with `path`, an HTTP GET answered by 200 to 399.
+
+    The defaults are Cloud Run's; a gRPC probe is asked as a plain connection.
+    """
+
+    port: int
+    path: str | None = None
+    initial_delay_s: float = 0.0
+    timeout_s: float = 1.0
+    period_s: float = 10.0
+    failure_threshold: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
-    """One container of a task. Empty `command` or `args` mean the image's own ENTRYPOINT or CMD."""
+    """One container of a task. Empty `command` or `args` mean the image's own ENTRYPOINT or CMD.
+
+    As in Kubernetes, `command` without `args` leaves the image's CMD out too. A container starts when those of
+    `depends_on` have started and passed their startup probes.
+    """
 
     name: str
     image: str
@@ -52,11 +71,16 @@ class Container:
     memory_bytes: int | None = None
     depends_on: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    startup_probe: Probe | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
-    """One attempt of one task. The container named `main` (by default the first) decides the exit code."""
+    """One attempt of one task. The container named `main` (by default the first) decides the exit code.
+
+    The memory limit holds for the task as a whole and is the sum of the containers' limits, as Cloud Run reports it
+    for an instance with sidecars; there is none if one of them has none.
+    """
 
     name: str
     containers: tuple[Container, ...]

@@ -2,34 +2,49 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_GONE = (FileNotFoundError, ProcessLookupError)
 
 
 def descendants(pid: int) -> list[int]:
     """All processes below `pid`, parents first."""
+    children = _children if os.path.exists("/proc/thread-self/children") else _children_by_scan()
     found = []
     waiting = [pid]
     while waiting:
-        children = list(_children(waiting.pop()))
-        found += children
-        waiting += children
+        below = list(children(waiting.pop()))
+        found += below
+        waiting += below
     return found
 
 
 def _children(pid: int) -> Iterator[int]:
     try:
         threads = os.listdir(f"/proc/{pid}/task")
-    except (FileNotFoundError, ProcessLookupError):
+    except _GONE:
         return
     for thread in threads:
         try:
             with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
                 yield from map(int, file.read().split())
-        except (FileNotFoundError, ProcessLookupError):
+        except _GONE:
             continue
+
+
+def _children_by_scan() -> Callable[[int], Iterable[int]]:
+    """For kernels without CONFIG_PROC_CHILDREN: one look at all processes of the machine."""
+    below: defaultdict[int, list[int]] = defaultdict(list)
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            fields = Path(f"/proc/{name}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        except _GONE:
+            continue
+        below[int(fields[1])].append(int(name))
+    return lambda pid: below.get(pid, [])
 
 
 def memory(pid: int) -> int:
@@ -40,16 +55,16 @@ def memory(pid: int) -> int:
                 if line.startswith(b"Pss:"):
                     return int(line.split()[1]) * 1024
         return 0
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
     except PermissionError:
         return _resident(pid)
+    except _GONE:
+        return 0 if os.path.exists("/proc/self/smaps_rollup") else _resident(pid)
 
 
 def _resident(pid: int) -> int:
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
-    except (FileNotFoundError, ProcessLookupError, IndexError):
+    except _GONE:
         return 0
 
 
@@ -67,24 +82,29 @@ def end_all(pid: int) -> None:
             return
 
 
-def disk(folders: list[str]) -> int:
+def disk(folders: Iterable[str]) -> int:
     """Bytes that the files below the folders take, holes not counted, a file with several names once."""
     seen: set[int] = set()
     total = 0
     waiting = list(folders)
     while waiting:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-                        continue
-                    stat = entry.stat(follow_symlinks=False)
-                    if stat.st_nlink > 1:
-                        if stat.st_ino in seen:
-                            continue
-                        seen.add(stat.st_ino)
-                    total += min(stat.st_size, stat.st_blocks * 512)
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
-            continue  # gone meanwhile, or closed by the task itself
+        for entry in _entries(waiting.pop()):
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                    continue
+                stat = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue  # removed meanwhile
+            if stat.st_nlink == 1 or stat.st_ino not in seen:
+                seen.add(stat.st_ino)
+                total += min(stat.st_size, stat.st_blocks * 512)
     return total
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []  # removed meanwhile, or closed by the task itself
