@@ -1,12 +1,12 @@
 """What a service says when it refuses: a gRPC code and Google's wording.
 
-    ApiError
-    ├── InvalidArgument
-    ├── NotFound
-    ├── AlreadyExists
-    ├── FailedPrecondition
-    ├── Aborted
-    └── PermissionDenied
+ApiError
+├── InvalidArgument
+├── NotFound
+├── AlreadyExists
+├── FailedPrecondition
+├── Aborted
+└── PermissionDenied
 """
 
 from typing import ClassVar

@@ -36,13 +36,20 @@ def read_token(token: str, *scope: object) -> str | None:
     return position
 
 
-def list_page(store: Store, cls: Any, parent: str, request: Any, *, deleted: bool = False) -> tuple[list[Any], str]:
-    """One page of a parent's resources, newest first, and the token of the next ("" at the end)."""
+def list_page(
+    store: Store, cls: Any, parent: str, request: Any, *, deleted: bool = False, oldest_first: bool = False
+) -> tuple[list[Any], str]:
+    """One page of a parent's resources, newest first by default, and the token of the next ("" at the end)."""
     size = page_size(request.page_size)
     scope = (cls.DESCRIPTOR.full_name, parent, deleted)
     position = read_token(request.page_token, *scope)
     rows = store.page(
-        cls, parent, before=None if position is None else int(position), limit=size + 1, deleted=deleted
+        cls,
+        parent,
+        beyond=None if position is None else int(position),
+        limit=size + 1,
+        deleted=deleted,
+        oldest_first=oldest_first,
     )
     token = make_token(rows[size - 1][0], *scope) if len(rows) > size else ""
     return [message for _, message in rows[:size]], token

@@ -45,7 +45,7 @@ def _stream(dispatcher: Dispatcher, method: Method) -> Callable[[Any, Context], 
     return handle
 
 
-def _handler(dispatcher: Dispatcher, method: Method) -> grpc.RpcMethodHandler[Any, Any]:
+def _handler(dispatcher: Dispatcher, method: Method) -> "grpc.RpcMethodHandler[Any, Any]":
     request: Any = method.request_class
     response: Any = method.response_class
     if method.stream:
@@ -60,7 +60,7 @@ def _handler(dispatcher: Dispatcher, method: Method) -> grpc.RpcMethodHandler[An
 async def serve(dispatcher: Dispatcher, host: str, port: int) -> tuple[aio.Server, int]:
     """A started server and the port it got; StartError when the port is taken."""
     server = aio.server(options=OPTIONS)
-    services: dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]] = {}
+    services: dict[str, dict[str, Any]] = {}
     for method in dispatcher.methods:
         services.setdefault(method.service, {})[method.name] = _handler(dispatcher, method)
     server.add_generic_rpc_handlers(
@@ -69,6 +69,8 @@ async def serve(dispatcher: Dispatcher, host: str, port: int) -> tuple[aio.Serve
     try:
         bound = server.add_insecure_port(f"{host}:{port}")
     except RuntimeError as error:
-        raise StartError(f"--grpc-port: cannot listen on {host}:{port}; choose another, or 0 for a free one") from error
+        raise StartError(
+            f"--grpc-port: cannot listen on {host}:{port}; choose another, or 0 for a free one"
+        ) from error
     await server.start()
     return server, bound

@@ -58,19 +58,30 @@ class Store:
         return done.rowcount > 0
 
     def page(
-        self, cls: Any, parent: str, *, before: int | None = None, limit: int = -1, deleted: bool = False
+        self,
+        cls: Any,
+        parent: str,
+        *,
+        beyond: int | None = None,
+        limit: int = -1,
+        deleted: bool = False,
+        oldest_first: bool = False,
     ) -> list[tuple[int, Any]]:
-        """Newest first as (sequence number, message); a `-` segment of the parent stands for any."""
+        """(sequence number, message) of a parent's resources, newest first unless told otherwise.
+
+        A `-` segment of the parent stands for any; `beyond` is the sequence number to go on after.
+        """
         everywhere = "-" in parent.split("/")
         where = "kind = ? AND parent " + ("GLOB ?" if everywhere else "= ?")
         values: list[Any] = [_kind(cls), _pattern(parent) if everywhere else parent]
         if not deleted:
             where += " AND NOT deleted"
-        if before is not None:
-            where += " AND seq < ?"
-            values.append(before)
+        if beyond is not None:
+            where += " AND seq > ?" if oldest_first else " AND seq < ?"
+            values.append(beyond)
+        order = "ASC" if oldest_first else "DESC"
         rows = self._db.execute(
-            f"SELECT seq, body FROM resources WHERE {where} ORDER BY seq DESC LIMIT ?", (*values, limit)
+            f"SELECT seq, body FROM resources WHERE {where} ORDER BY seq {order} LIMIT ?", (*values, limit)
         )
         return [(seq, cls.FromString(body)) for seq, body in rows]
 

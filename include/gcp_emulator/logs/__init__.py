@@ -1,0 +1,1 @@
+"""Log entries: kept, written by tasks, filtered."""

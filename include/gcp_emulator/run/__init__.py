@@ -1,0 +1,1 @@
+"""Cloud Run jobs from the inside: rules, defaults, and the engine that runs executions."""
