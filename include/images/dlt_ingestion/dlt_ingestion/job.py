@@ -1,0 +1,148 @@
+"""One run from settings to exit code, with a line every few seconds and one at the end that sums up."""
+
+import logging
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import FrameType
+from typing import Any
+
+from dlt_ingestion import log as logs
+from dlt_ingestion.errors import ExitCode, IngestionError, RejectedError, Stopped
+from dlt_ingestion.settings import PRODUCTION, Settings
+from dlt_ingestion.source import Counts, batches
+
+log = logging.getLogger(__name__)
+
+PROGRESS_S = 3.0
+
+
+def main(environ: Mapping[str, str]) -> int:
+    """Runs the job as `environ` says and returns its exit code; never raises for what can go wrong outside it."""
+    logs.configure(logging.INFO)
+    counts, started = Counts(), time.monotonic()
+    try:
+        settings = Settings.from_environment(environ)
+    except IngestionError as error:
+        return _finish(error.exit_code, f"{error}", counts, started)
+    verbose = settings.environment not in PRODUCTION
+    logs.configure(logging.DEBUG if verbose else logging.INFO, settings.api_key)
+    try:
+        with _stoppable():
+            run(settings, counts)
+    except IngestionError as error:
+        return _finish(error.exit_code, f"{error}", counts, started)
+    except Stopped as stop:
+        text = f"stopped by {stop} while {counts.stage}; the table is as it was. Run again to load"
+        return _finish(stop.exit_code, text, counts, started)
+    except Exception:
+        log.exception("unexpected failure while %s; this is a fault of the program", counts.stage)
+        return _finish(ExitCode.UNEXPECTED, "failed unexpectedly; the lines above say where", counts, started)
+    where = f"{settings.destination} {settings.dataset}"
+    return _finish(ExitCode.COMPLETE, f"loaded {counts.records - counts.rejected} breeds into {where}", counts, started)
+
+
+def run(settings: Settings, counts: Counts) -> None:
+    """Reads, stages and publishes; `counts` tells how far it is. Raises an IngestionError when the load is not complete."""
+    from dlt_ingestion import destination  # dlt takes a second to import: only once the settings are right
+    from dlt_ingestion.fetch import Api
+    from dlt_ingestion.pipeline import CONFIG, Loader, dlt
+
+    log.info("loading %s into %s %s", settings.url, settings.destination, settings.dataset)
+    api = Api(settings)
+    try:
+        with (
+            _progress(counts),
+            tempfile.TemporaryDirectory(prefix="dlt-ingestion-") as work,
+            dlt.config.values(CONFIG),
+        ):
+            loader = Loader(settings, datetime.now(UTC), work)
+            loader.stage(batches(settings, api, counts), counts)
+            too_many = _too_many(settings, counts)
+            loader.publish(counts, breeds=too_many is None)
+            if too_many:
+                raise too_many
+    except Exception as error:
+        explained = destination.explained(error, settings)
+        if explained is error:
+            raise
+        log.debug("what lies behind the failure", exc_info=error)
+        raise explained from error
+    finally:
+        api.close()
+
+
+def _too_many(settings: Settings, counts: Counts) -> RejectedError | None:
+    if counts.rejected < counts.records and counts.rejected <= settings.max_rejected_share * counts.records:
+        if counts.rejected:
+            log.warning("%d of %d records set aside: %s", counts.rejected, counts.records, _reasons(counts))
+        return None
+    return RejectedError(
+        f"{counts.rejected} of {counts.records} records cannot be used, more than "
+        f"MAX_REJECTED_SHARE={settings.max_rejected_share:g} allows ({_reasons(counts)}). The breeds are as they were; "
+        f"the records lie in {settings.dataset}.dog_breeds_rejected with their reasons"
+    )
+
+
+def _reasons(counts: Counts) -> str:
+    often = sorted(counts.reasons.items(), key=lambda item: -item[1])[:3]
+    return "; ".join(f"{number} x {reason}" for reason, number in often)
+
+
+@contextmanager
+def _progress(counts: Counts) -> Iterator[None]:
+    """Logs every few seconds what the run is at."""
+    done = threading.Event()
+
+    def tell() -> None:
+        while not done.wait(PROGRESS_S):
+            log.info("%s: %d pages, %d records read, %d staged", counts.stage, counts.pages, counts.records, counts.staged)
+
+    teller = threading.Thread(target=tell, name="progress", daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        done.set()
+        teller.join()
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Turns SIGTERM and SIGINT into Stopped, in the main thread; the first one only, so that the way out is not disturbed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
+        raise Stopped(signal.Signals(number).name)
+
+    before: dict[signal.Signals, Any] = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    for each in before:
+        signal.signal(each, stop)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _finish(code: ExitCode, message: str, counts: Counts, started: float) -> int:
+    fields = {
+        "exit_code": int(code),
+        "outcome": code.name.lower(),
+        "rows": counts.records - counts.rejected,
+        "rejected": counts.rejected,
+        "pages": counts.pages,
+        "retries": counts.retries,
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    level = logging.INFO if code is ExitCode.COMPLETE else logging.ERROR
+    log.log(level, "%s", message, extra={"fields": fields})
+    return int(code)

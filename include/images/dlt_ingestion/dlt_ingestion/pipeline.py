@@ -1,0 +1,149 @@
+"""The dlt pipeline: groups of batches into a staging dataset, then everything swapped in by one transaction."""
+
+import itertools
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+import dlt
+import pyarrow as pa
+from dlt.common.storages.load_package import create_load_id
+from dlt.destinations.job_client_impl import SqlJobClientBase
+
+from dlt_ingestion import destination, tables
+from dlt_ingestion.breeds import Batch
+from dlt_ingestion.errors import DestinationError
+from dlt_ingestion.log import adopt_dlt
+from dlt_ingestion.settings import Destination, Settings
+from dlt_ingestion.source import Counts
+
+log = logging.getLogger(__name__)
+
+PIPELINE = "dog_breeds_pipeline"
+# One load package: enough rows to pay for its fixed costs, few enough to lie on a file system that is memory.
+GROUP_ROWS = 100_000
+GROUP_BYTES = 64 * 1024 * 1024
+CONFIG = {
+    f"{PIPELINE}.{key}": value
+    for key, value in {
+        "extract.workers": 1,
+        "normalize.workers": 1,
+        "load.workers": 1,
+        "load.delete_completed_jobs": True,
+        "restore_from_destination": False,  # the source keeps no state
+        "runtime.intercept_signals": False,  # dlt would swallow a SIGTERM that comes as a step ends
+    }.items()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """Loads one run's rows, all stamped `updated_at`; `work` is a folder for dlt's packages."""
+
+    settings: Settings
+    updated_at: datetime
+    work: str
+
+    @property
+    def staging_dataset(self) -> str:
+        """Where rows wait until all are there."""
+        return f"{self.settings.dataset}_staging"
+
+    def stage(self, batches: Iterator[Batch], counts: Counts) -> None:
+        """Writes all rows to the staging dataset, one load package for each group of batches."""
+        pipeline = self._pipeline(self.staging_dataset)
+        for number in itertools.count():
+            counts.stage = "reading"
+            first = next(batches, None)
+            if first is None:
+                return
+            resource = dlt.resource(
+                self._group(first, batches, counts),
+                name=tables.STAGED,
+                write_disposition="append" if number else "replace",
+            )
+            pipeline.run(resource, loader_file_format="parquet")
+            counts.staged = counts.records
+            log.debug("load package %d is in: %d records so far", number + 1, counts.staged)
+
+    def publish(self, counts: Counts, *, breeds: bool) -> None:
+        """Replaces the readers' tables by what was staged, in one transaction.
+
+        Without `breeds` only the rejected records are replaced. Raises DestinationError when the staging dataset does
+        not hold exactly what this run put there.
+        """
+        counts.stage = "publishing"
+        schema = tables.published()
+        pipeline = self._pipeline(self.settings.dataset)
+        pipeline.schemas.save_schema(schema)
+        with cast(SqlJobClientBase, pipeline.destination_client(schema.name)) as client:
+            client.initialize_storage()
+            client.update_stored_schema(force=True)  # makes a table again that someone dropped
+            self._check(client, counts)
+            with client.sql_client.begin_transaction():
+                for table in (tables.BREEDS, tables.REJECTED) if breeds else (tables.REJECTED,):
+                    self._swap(client, table)
+                client.complete_load(create_load_id())
+            self._empty(client)
+
+    def _group(self, first: Batch, batches: Iterator[Batch], counts: Counts) -> Iterator[pa.Table]:
+        rows, size = 0, 0
+        for batch in itertools.chain([first], batches):
+            rows, size = rows + batch.records, size + batch.size
+            yield tables.staged(batch, self.updated_at)
+            if rows >= GROUP_ROWS or size >= GROUP_BYTES:
+                break
+        counts.stage = "loading"
+
+    def _pipeline(self, dataset: str) -> dlt.Pipeline:
+        pipeline = dlt.pipeline(
+            PIPELINE,
+            pipelines_dir=f"{self.work}/{dataset}",
+            destination=destination.build(self.settings),
+            dataset_name=dataset,
+        )
+        adopt_dlt()
+        return pipeline
+
+    def _staged(self, client: SqlJobClientBase) -> str:
+        with client.sql_client.with_alternative_dataset_name(self.staging_dataset):
+            return client.sql_client.make_qualified_table_name(tables.STAGED)
+
+    def _check(self, client: SqlJobClientBase, counts: Counts) -> None:
+        found = client.sql_client.execute_sql(
+            f"SELECT COUNT(*), COUNT(reason) FROM {self._staged(client)} WHERE updated_at = %s", self.updated_at
+        )
+        staged, rejected = found[0] if found else (0, 0)
+        if (staged, rejected) != (counts.records, counts.rejected):
+            raise DestinationError(
+                f"{self.staging_dataset}.{tables.STAGED} holds {staged} records of this run ({rejected} rejected), but "
+                f"{counts.records} ({counts.rejected} rejected) were sent. Another run may have emptied it at the same "
+                "time; the tables are as they were. Run again when no other run is on"
+            )
+
+    def _swap(self, client: SqlJobClientBase, table: str) -> None:
+        sql = client.sql_client
+        name = sql.make_qualified_table_name(table)
+        if table == tables.BREEDS:
+            into, which = "row_id, breed_json, updated_at", "reason IS NULL"
+            select = f"row_id, {self._json('record')}, updated_at"
+        else:
+            into = select = "row_id, record, reason, updated_at"
+            which = "reason IS NOT NULL"
+        sql.execute_sql(f"DELETE FROM {name} WHERE 1 = 1")
+        sql.execute_sql(
+            f"INSERT INTO {name} ({into}) SELECT {select} FROM {self._staged(client)} "
+            f"WHERE {which} AND updated_at = %s",
+            self.updated_at,
+        )
+
+    def _json(self, column: str) -> str:
+        if self.settings.destination is Destination.BIGQUERY:
+            return f"PARSE_JSON({column}, wide_number_mode=>'round')"
+        return f"CAST({column} AS JSON)"
+
+    def _empty(self, client: SqlJobClientBase) -> None:
+        with client.sql_client.with_alternative_dataset_name(self.staging_dataset):
+            client.sql_client.truncate_tables(tables.STAGED)
