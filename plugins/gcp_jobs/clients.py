@@ -57,7 +57,11 @@ class Access:
         endpoint_region: str = "",
     ) -> Self:
         """Take the stock operators' way of saying it."""
-        chain = (impersonation_chain,) if isinstance(impersonation_chain, str) else tuple(impersonation_chain or ())
+        chain = (
+            (impersonation_chain,)
+            if isinstance(impersonation_chain, str)
+            else tuple(impersonation_chain or ())
+        )
         return cls(gcp_conn_id, chain, transport or "grpc", endpoint_region)
 
     def to_dict(self) -> dict[str, Any]:
@@ -98,7 +102,9 @@ def client(api: Api, access: Access) -> Any:
     return _build(api, access, _hook(connection, access), is_async=False)
 
 
-_async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[Api, Access], Any]] = WeakKeyDictionary()
+_async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[Api, Access], Any]] = (
+    WeakKeyDictionary()
+)
 
 
 async def async_client(api: Api, access: Access) -> Any:
@@ -126,7 +132,7 @@ def _hook(connection: "Connection", access: Access) -> "GoogleBaseHook":
     class GivenConnectionHook(GoogleBaseHook):  # type: ignore[misc]
         """The provider's hook over a connection fetched before: it may be built off the event loop."""
 
-        def get_connection(self, conn_id: str) -> "Connection":  # type: ignore[override]
+        def get_connection(self, conn_id: str) -> "Connection":
             return connection
 
     return GivenConnectionHook(access.gcp_conn_id, list(access.impersonation_chain) or None)
@@ -143,13 +149,17 @@ def _build(api: Api, access: Access, hook: "GoogleBaseHook", *, is_async: bool) 
         from google.oauth2.credentials import Credentials
 
         url = settings().gcp_emulator_url or f"http://{address}"
-        return kind(transport="rest", credentials=Credentials(token=account), client_options={"api_endpoint": url})
+        return kind(
+            transport="rest", credentials=Credentials(token=account), client_options={"api_endpoint": url}
+        )
     from gcp_jobs import identity
 
     if is_async:
         transport = getattr(transports, f"{api}GrpcAsyncIOTransport")
         return kind(transport=transport(channel=identity.async_channel(address, account)))
-    return kind(transport=getattr(transports, f"{api}GrpcTransport")(channel=identity.channel(address, account)))
+    return kind(
+        transport=getattr(transports, f"{api}GrpcTransport")(channel=identity.channel(address, account))
+    )
 
 
 def _for_google(kind: Any, api: Api, access: Access, hook: "GoogleBaseHook", is_async: bool) -> Any:

@@ -28,7 +28,7 @@ def _with_bearer(details: Any, account: str) -> list[tuple[str, Any]]:
     return [*others, ("authorization", f"Bearer {account}")]
 
 
-class Bearer(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):  # type: ignore[misc]
+class Bearer(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
     """Names the caller on every call of a sync channel."""
 
     def __init__(self, account: str) -> None:
@@ -64,7 +64,7 @@ class _AsyncBearer:
         )
 
 
-class _AsyncUnary(_AsyncBearer, aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]
+class _AsyncUnary(_AsyncBearer, aio.UnaryUnaryClientInterceptor):
     async def intercept_unary_unary(
         self, continuation: Callable[..., Awaitable[Any]], details: Any, request: Any
     ) -> Any:
@@ -72,7 +72,7 @@ class _AsyncUnary(_AsyncBearer, aio.UnaryUnaryClientInterceptor):  # type: ignor
         return await continuation(self._named(details), request)
 
 
-class _AsyncStream(_AsyncBearer, aio.UnaryStreamClientInterceptor):  # type: ignore[misc]
+class _AsyncStream(_AsyncBearer, aio.UnaryStreamClientInterceptor):
     async def intercept_unary_stream(
         self, continuation: Callable[..., Awaitable[Any]], details: Any, request: Any
     ) -> Any:

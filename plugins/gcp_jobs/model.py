@@ -8,7 +8,17 @@ from typing import Any, Self
 
 from gcp_jobs.spec import JobSpec
 
-__all__ = ["ENDING", "TERMINAL", "ExitInfo", "JobRef", "JobResult", "JobSpec", "JobState", "JobStatus", "TaskCounts"]
+__all__ = [
+    "ENDING",
+    "TERMINAL",
+    "ExitInfo",
+    "JobRef",
+    "JobResult",
+    "JobSpec",
+    "JobState",
+    "JobStatus",
+    "TaskCounts",
+]
 
 
 class JobState(StrEnum):

@@ -30,12 +30,14 @@ def _time_zone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError("allowed: a name of the IANA time zone database such as UTC or Europe/Berlin") from error
+        raise ValueError(
+            "allowed: a name of the IANA time zone database such as UTC or Europe/Berlin"
+        ) from error
     return value
 
 
 def _cron(value: str) -> str:
-    from croniter import croniter
+    from croniter import croniter  # type: ignore[import-untyped]
 
     if not croniter.is_valid(value):
         raise ValueError("allowed: a cron expression such as 0 2 * * 1")
@@ -61,9 +63,12 @@ class Settings(BaseSettings):
 
     # where
     environment: Literal["local", "dev", "stg", "prod"] = Field(
-        "local", description="Picks the overlay of job templates; in local and dev the operator writes job definitions."
+        "local",
+        description="Picks the overlay of job templates; in local and dev the operator writes job definitions.",
     )
-    project: str = Field("local-project", min_length=1, description="Google Cloud project of jobs that name none.")
+    project: str = Field(
+        "local-project", min_length=1, description="Google Cloud project of jobs that name none."
+    )
     region: Region = Field("europe-west1", description="Region of jobs that name none.")
     regions: Regions = Field(("europe-west1",), description="Regions that jobs may use, separated by commas.")
     gcp_conn_id: str = Field("google_cloud_default", description="Airflow connection of our own DAGs.")
@@ -81,7 +86,9 @@ class Settings(BaseSettings):
         description=f"Folders with job templates, separated by {os.pathsep!r}; the first that has the file wins.",
     )
     registry: str = Field(
-        "europe-west1-docker.pkg.dev/local-project/jobs", min_length=1, description="Where job images are pulled from."
+        "europe-west1-docker.pkg.dev/local-project/jobs",
+        min_length=1,
+        description="Where job images are pulled from.",
     )
     image_tag: str = Field("1", pattern=r"^[\w][\w.-]{0,127}$", description="Tag of our own job images.")
     secret_prefix: str = Field("", description="Put before the names of secrets in our own templates.")
@@ -108,7 +115,9 @@ class Settings(BaseSettings):
     ingestion_duckdb_path: Optional = Field(
         None, description="Absolute path of the DuckDB file; needed where the destination is duckdb."
     )
-    ingestion_dataset: str = Field("dog_breeds_raw", pattern=r"^\w+$", description="Dataset that breeds land in.")
+    ingestion_dataset: str = Field(
+        "dog_breeds_raw", pattern=r"^\w+$", description="Dataset that breeds land in."
+    )
     ingestion_api_base_url: Url = Field("https://api.thedogapi.com/v1", description="The dog API.")
     bigquery_location: str = Field("US", min_length=1, description="Location of BigQuery datasets.")
     # the embedded Google Cloud, in Google's own way of naming emulators
@@ -120,6 +129,12 @@ class Settings(BaseSettings):
     )
     gcp_emulator_url: Annotated[Url | None, BeforeValidator(_none_if_empty)] = Field(
         None, validation_alias="GCP_EMULATOR_URL", description="The emulator's REST address and pages."
+    )
+
+    default_deferrable: bool | None = Field(
+        None,
+        validation_alias="AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE",
+        description="Airflow's own; where neither this nor airflow.cfg sets it, our operators defer.",
     )
 
     @property

@@ -202,7 +202,9 @@ class JobSpec(_Part):
             if missing := set(container.mounts) - set(volumes):
                 raise ValueError(f"container {container.name} mounts unknown volumes {sorted(missing)}")
             if missing := set(container.depends_on) - set(names):
-                raise ValueError(f"container {container.name} depends on unknown containers {sorted(missing)}")
+                raise ValueError(
+                    f"container {container.name} depends on unknown containers {sorted(missing)}"
+                )
         if any(c.startup_port for c in self.init_containers):
             raise ValueError("an init container ends before the job starts, so it has no startup_port")
         return self

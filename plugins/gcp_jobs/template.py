@@ -84,7 +84,9 @@ class FolderLoader(jinja2.BaseLoader):
         return f"no job template {template!r} in {folders} (setting GCP_JOBS_TEMPLATE_FOLDERS); {hint}"
 
 
-def parse(text: str, *, source: str, settings: Settings, overrides: Mapping[str, Any] | None = None) -> JobTemplate:
+def parse(
+    text: str, *, source: str, settings: Settings, overrides: Mapping[str, Any] | None = None
+) -> JobTemplate:
     """Check rendered template text for `settings.environment`.
 
     :param source: the file's name, for messages
@@ -107,7 +109,9 @@ def parse(text: str, *, source: str, settings: Settings, overrides: Mapping[str,
     return JobTemplate(_check(JobSpec, values, source, place), exit_codes)
 
 
-def inline(values: Mapping[str, Any], settings: Settings, overrides: Mapping[str, Any] | None = None) -> JobTemplate:
+def inline(
+    values: Mapping[str, Any], settings: Settings, overrides: Mapping[str, Any] | None = None
+) -> JobTemplate:
     """Check a spec that an operator was given directly; the same fields, without overlays."""
     text = yaml.safe_dump({"base": dict(values)})
     return parse(text, source="spec", settings=settings, overrides=overrides)
@@ -139,7 +143,9 @@ def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)
         if key in seen:
-            raise yaml.MarkedYAMLError(problem=f"the key {key!r} is there twice", problem_mark=key_node.start_mark)
+            raise yaml.MarkedYAMLError(
+                problem=f"the key {key!r} is there twice", problem_mark=key_node.start_mark
+            )
         seen.add(key)
     return dict(loader.construct_mapping(node, deep=True))
 
@@ -149,18 +155,22 @@ _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _m
 
 def _load(text: str, source: str) -> dict[str, Any]:
     try:
-        document = yaml.load(text, _StrictLoader)  # noqa: S506 - a SafeLoader
+        document = yaml.load(text, _StrictLoader)  # a SafeLoader
     except yaml.YAMLError as error:
         raise TemplateError(f"not valid YAML: {error}", where=source, todo="Correct the file.") from error
     if not isinstance(document, dict) or not isinstance(document.get("base"), dict):
-        raise TemplateError("a template needs a mapping `base`", where=source, todo="See gcp_jobs/template.py.")
+        raise TemplateError(
+            "a template needs a mapping `base`", where=source, todo="See gcp_jobs/template.py."
+        )
     for key, value in document.items():
         if key not in ("base", *OVERLAYS):
             raise TemplateError(
                 f"unknown key {key!r}", where=source, todo=_nearest(str(key), ("base", *OVERLAYS))
             )
         if not isinstance(value, dict | None):
-            raise TemplateError("an overlay must be a mapping", where=f"{source}: {key}", todo="Indent its fields.")
+            raise TemplateError(
+                "an overlay must be a mapping", where=f"{source}: {key}", todo="Indent its fields."
+            )
     return document
 
 
@@ -181,7 +191,9 @@ def _check(model: type[_M], values: dict[str, Any], source: str, place: Callable
         return model.model_validate(values)
     except ValidationError as error:
         raise TemplateError(
-            "; ".join(_explain(model, dict(e), place) for e in error.errors()), where=source, todo="Correct the file."
+            "; ".join(_explain(model, dict(e), place) for e in error.errors()),
+            where=source,
+            todo="Correct the file.",
         ) from error
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import jinja2
 import pytest
+
 from gcp_jobs.errors import TemplateError
 from gcp_jobs.settings import Settings
 from gcp_jobs.template import FolderLoader, inline, parse
@@ -46,12 +47,15 @@ def test_another_environment_takes_its_own_overlay() -> None:
 
 
 def test_null_in_an_overlay_removes_the_base_value() -> None:
-    spec = parse(TEXT + "dev:\n  secrets: null\n", source="r", settings=HERE.model_copy(update={"environment": "dev"})).spec
+    dev = HERE.model_copy(update={"environment": "dev"})
+    spec = parse(TEXT + "dev:\n  secrets: null\n", source="r", settings=dev).spec
     assert spec.secrets == {}
 
 
 def test_an_operators_own_arguments_win_over_the_file() -> None:
-    spec = parse(TEXT, source="r", settings=HERE, overrides={"name": "mine", "project": "p-2", "region": None}).spec
+    spec = parse(
+        TEXT, source="r", settings=HERE, overrides={"name": "mine", "project": "p-2", "region": None}
+    ).spec
     assert (spec.name, spec.project, spec.region) == ("mine", "p-2", "europe-west1")
 
 
@@ -67,7 +71,10 @@ def test_an_operators_own_arguments_win_over_the_file() -> None:
         ("  secrets: {KEY: 'a b'}", ["base.secrets.KEY", "a secret is named like"]),
         ("  secret_files: {key.pem: k}", ["base.secret_files.key.pem", "absolute"]),
         ("  env: {LEVEL: a}\n  secrets: {LEVEL: b}", ["set as env and as secret: LEVEL"]),
-        ("  volumes: [{name: v, gcs: b, nfs: 's:/p'}]", ["base.volumes.0", "exactly one of gcs, nfs and memory"]),
+        (
+            "  volumes: [{name: v, gcs: b, nfs: 's:/p'}]",
+            ["base.volumes.0", "exactly one of gcs, nfs and memory"],
+        ),
         ("local:\n  parallellism: 3", ["local.parallellism", "did you mean 'parallelism'"]),
         ("production:\n  cpu: 2", ["unknown key 'production'", "did you mean 'prod'"]),
         ("  name: twice", ["the key 'name' is there twice"]),
@@ -83,12 +90,12 @@ def test_a_wrong_field_is_named_with_file_path_and_fix(line: str, says: list[str
 
 @pytest.mark.parametrize("text", ["", "base: []", "[1, 2]", "base: {name: a", "local: {}"])
 def test_a_file_that_is_no_template_says_so(text: str) -> None:
-    with pytest.raises(TemplateError, match="broken.yaml"):
+    with pytest.raises(TemplateError, match=r"broken\.yaml"):
         parse(text, source="broken.yaml", settings=HERE)
 
 
 def test_a_missing_field_is_named() -> None:
-    with pytest.raises(TemplateError, match="base.image: missing"):
+    with pytest.raises(TemplateError, match=r"base\.image: missing"):
         parse("base: {name: a}", source="a.yaml", settings=HERE)
 
 

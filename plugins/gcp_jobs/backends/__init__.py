@@ -1,0 +1,1 @@
+"""Where jobs run: one module a service, all with the same face (base.JobBackend)."""

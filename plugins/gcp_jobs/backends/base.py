@@ -1,0 +1,77 @@
+"""What a backend can do, and what it is asked to run. Every call comes in a sync and an async form."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+from gcp_jobs.model import ExitInfo, JobRef, JobSpec, JobStatus
+
+RUN_KEY = "GCP_JOBS_RUN_KEY"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """One run of a job, and what it changes in the main container.
+
+    :param run_key: identifies the run: a second request with the same key must not start a second run
+    :param container: the main container's name where there are several
+    :param args: None leaves the job's own
+    :param overrides: the backend's own form of changes, as the stock operator takes them
+    """
+
+    job: JobRef
+    run_key: str
+    container: str = ""
+    args: tuple[str, ...] | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Change(StrEnum):
+    """What `ensure` did to a job's definition."""
+
+    NONE = "unchanged"
+    CREATED = "created"
+    UPDATED = "updated"
+
+
+class JobBackend(Protocol):
+    """Runs jobs. Errors are those of gcp_jobs.errors.ApiError's branch."""
+
+    def ensure(self, spec: JobSpec) -> Change:
+        """Create or update the definition so that it matches; write nothing when it does already."""
+        ...
+
+    def drift(self, spec: JobSpec) -> list[str]:
+        """Say how the definition differs from the spec, one line a field; raises NotFound when there is none."""
+        ...
+
+    def submit(self, request: RunRequest) -> JobRef:
+        """Start a run."""
+        ...
+
+    def get(self, ref: JobRef) -> JobStatus:
+        """Read a run's status once; raises NotFound."""
+        ...
+
+    async def aget(self, ref: JobRef) -> JobStatus:
+        """Async form of `get`."""
+        ...
+
+    def cancel(self, ref: JobRef) -> None:
+        """Ask for a run's end; a run that has ended already is no error."""
+        ...
+
+    async def acancel(self, ref: JobRef) -> None:
+        """Async form of `cancel`."""
+        ...
+
+    def list(self, job: JobRef, *, since: datetime | None = None) -> Sequence[JobStatus]:
+        """List a job's runs, newest first, down to those created before `since`."""
+        ...
+
+    def exit_info(self, status: JobStatus) -> ExitInfo:
+        """Say how the decisive container of a terminal run ended."""
+        ...

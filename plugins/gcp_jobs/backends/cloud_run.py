@@ -1,0 +1,121 @@
+"""Cloud Run Jobs through google.cloud.run_v2."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from google.api_core import exceptions as google
+from google.cloud import run_v2
+
+from gcp_jobs import clients
+from gcp_jobs.backends import cloud_run_messages as messages
+from gcp_jobs.backends.base import Change, RunRequest
+from gcp_jobs.backends.cloud_run_status import to_exit_info, to_status
+from gcp_jobs.backends.refusal import explained
+from gcp_jobs.clients import Access
+from gcp_jobs.errors import NotFound
+from gcp_jobs.model import ExitInfo, JobRef, JobSpec, JobStatus
+
+_READ_S = 30.0
+_WRITE_S = 60.0
+_DEFINITION_S = 300.0
+_VIEWER = "roles/run.viewer"
+_INVOKER = "roles/run.invoker (run.executions.cancel)"
+_RUNNER = "roles/run.jobsExecutorWithOverrides (run.jobs.runWithOverrides)"
+_WRITER = "roles/run.developer, and roles/iam.serviceAccountUser on the job's identity"
+
+
+@dataclass(frozen=True, slots=True)
+class CloudRunBackend:
+    """A JobBackend for Cloud Run Jobs. Holds no connection: `clients` caches them."""
+
+    access: Access
+
+    def ensure(self, spec: JobSpec) -> Change:
+        """Create or update the definition so that it matches; write nothing when it does already."""
+        ref, job = messages.ref(spec), messages.to_job(spec)
+        try:
+            lines = self.drift(spec)
+        except NotFound:
+            job.name = ""
+            with explained("create the job", ref.parent, _WRITER):
+                parent = ref.parent.rpartition("/jobs/")[0]
+                request = run_v2.CreateJobRequest(parent=parent, job=job, job_id=ref.job)
+                self._jobs().create_job(request, timeout=_WRITE_S).result(timeout=_DEFINITION_S)
+            return Change.CREATED
+        if not lines:
+            return Change.NONE
+        with explained("update the job", ref.parent, _WRITER):
+            self._jobs().update_job(job=job, timeout=_WRITE_S).result(timeout=_DEFINITION_S)
+        return Change.UPDATED
+
+    def drift(self, spec: JobSpec) -> list[str]:
+        """Say how the definition differs from the spec, one line a field; raises NotFound when there is none."""
+        ref = messages.ref(spec)
+        messages.to_job(spec)
+        with explained("read the job", ref.parent, _VIEWER):
+            try:
+                found = self._jobs().get_job(name=ref.parent, timeout=_READ_S)
+            except google.NotFound as error:
+                raise NotFound(
+                    "the job does not exist", where=ref.parent,
+                    todo="Deploy it from its template, or run with manage_job=True.",
+                ) from error  # fmt: skip
+        return messages.differences(spec, messages.from_job(found, spec.environment))
+
+    def submit(self, request: RunRequest) -> JobRef:
+        """Start an execution. Cloud Run knows no idempotency key: look for `request.run_key` before asking again."""
+        with explained("run the job", request.job.parent, _RUNNER):
+            operation = self._jobs().run_job(messages.to_run_request(request), timeout=_WRITE_S)
+        return JobRef.parse(operation.metadata.name)
+
+    def get(self, ref: JobRef) -> JobStatus:
+        """Read an execution's status once; raises NotFound."""
+        with explained("read the execution", ref.name, _VIEWER):
+            found = clients.client("Executions", self.access).get_execution(name=ref.name, timeout=_READ_S)
+        return to_status(found)
+
+    async def aget(self, ref: JobRef) -> JobStatus:
+        """Async form of `get`."""
+        with explained("read the execution", ref.name, _VIEWER):
+            api = await clients.async_client("Executions", self.access)
+            return to_status(await api.get_execution(name=ref.name, timeout=_READ_S))
+
+    def cancel(self, ref: JobRef) -> None:
+        """Ask for an execution's end; one that has ended already is no error."""
+        with explained("cancel the execution", ref.name, _INVOKER):
+            try:
+                clients.client("Executions", self.access).cancel_execution(name=ref.name, timeout=_WRITE_S)
+            except google.FailedPrecondition:
+                return
+
+    async def acancel(self, ref: JobRef) -> None:
+        """Async form of `cancel`."""
+        with explained("cancel the execution", ref.name, _INVOKER):
+            api = await clients.async_client("Executions", self.access)
+            try:
+                await api.cancel_execution(name=ref.name, timeout=_WRITE_S)
+            except google.FailedPrecondition:
+                return
+
+    def list(self, job: JobRef, *, since: datetime | None = None) -> Sequence[JobStatus]:
+        """List a job's executions, newest first, down to those created before `since`."""
+        found: list[JobStatus] = []
+        with explained("list the executions", job.parent, _VIEWER):
+            api = clients.client("Executions", self.access)
+            for execution in api.list_executions(parent=job.parent, timeout=_READ_S):
+                status = to_status(execution)
+                if since and status.created and status.created < since:
+                    break
+                found.append(status)
+        return found
+
+    def exit_info(self, status: JobStatus) -> ExitInfo:
+        """Say how the decisive container of a terminal execution ended."""
+        with explained("read the tasks", status.ref.name, _VIEWER):
+            tasks = clients.client("Tasks", self.access).list_tasks(parent=status.ref.name, timeout=_READ_S)
+            return to_exit_info(list(tasks))
+
+    def _jobs(self) -> Any:
+        return clients.client("Jobs", self.access)

@@ -1,0 +1,292 @@
+"""JobSpec <-> google.cloud.run_v2 messages. Template -> message -> template is the identity."""
+
+from collections.abc import Mapping, Sequence
+from posixpath import basename, dirname
+from typing import Any
+
+from google.cloud import run_v2
+
+from gcp_jobs.backends.base import RUN_KEY, RunRequest
+from gcp_jobs.errors import ConfigurationRefused
+from gcp_jobs.model import JobRef, JobSpec
+from gcp_jobs.spec import Container, Egress, Network, Provisioning, Volume
+
+MAIN = "main"
+
+_FILES = "secret-files-"
+_EGRESS = {
+    Egress.ALL_TRAFFIC: run_v2.VpcAccess.VpcEgress.ALL_TRAFFIC,
+    Egress.PRIVATE_RANGES_ONLY: run_v2.VpcAccess.VpcEgress.PRIVATE_RANGES_ONLY,
+}
+
+
+def ref(spec: JobSpec) -> JobRef:
+    """Point at a spec's definition."""
+    return JobRef("cloud_run", spec.project, spec.region, spec.name)
+
+
+def to_job(spec: JobSpec) -> run_v2.Job:
+    """Build the definition. Raises ConfigurationRefused for what Cloud Run does not have."""
+    _refuse_foreign(spec)
+    files = _secret_folders(spec.secret_files)
+    mounts = {name: folder for name, folder, _ in files} | {v.name: v.path for v in spec.volumes if v.path}
+    main = _container(
+        name=MAIN if spec.containers else "",
+        image=spec.image, command=spec.command, args=spec.args, env=spec.env, secrets=spec.secrets,
+        cpu=spec.cpu, memory=spec.memory, mounts=mounts,
+        depends_on=[c.name for c in spec.containers if c in spec.init_containers or c.startup_port],
+    )  # fmt: skip
+    task = run_v2.TaskTemplate(
+        containers=[main, *(_beside(c) for c in spec.containers)],
+        volumes=[*(_secret_volume(name, items) for name, _, items in files), *map(_volume, spec.volumes)],
+        max_retries=spec.max_retries,
+        timeout={"seconds": spec.timeout},
+        service_account=spec.service_account or "",
+        encryption_key=spec.kms_key or "",
+        vpc_access=_vpc(spec.network) if spec.network else None,
+    )
+    return run_v2.Job(
+        name=ref(spec).parent,
+        labels=spec.labels,
+        template=run_v2.ExecutionTemplate(
+            labels=spec.labels, task_count=spec.task_count, parallelism=spec.parallelism, template=task
+        ),
+    )
+
+
+def from_job(job: run_v2.Job, environment: str) -> JobSpec:
+    """Read a definition back. `environment` is used where the definition carries no such label."""
+    where = JobRef.parse(job.name)
+    task = job.template.template
+    main, *others = task.containers
+    beside = [_from_beside(c) for c in others]
+    early = {n for n in main.depends_on} - {c.name for c in beside if c.startup_port}
+    paths = {m.name: m.mount_path for m in main.volume_mounts}
+    return JobSpec.model_validate({
+        "name": where.job, "project": where.project, "region": where.region,
+        "environment": job.labels.get("environment", environment),
+        "labels": dict(job.labels),
+        **_from_container(main),
+        "secret_files": {
+            f"{paths[v.name]}/{item.path}": f"{v.secret.secret}:{item.version or 'latest'}"
+            for v in task.volumes if v.secret.secret for item in v.secret.items
+        },
+        "timeout": _seconds(task.timeout) or 600,
+        "task_count": job.template.task_count or 1,
+        "parallelism": job.template.parallelism or 1,
+        "max_retries": task.max_retries,
+        "service_account": task.service_account or None,
+        "kms_key": task.encryption_key or None,
+        "volumes": [_from_volume(v, paths.get(v.name)) for v in task.volumes if not v.secret.secret],
+        "sidecars": [c for c in beside if c.name not in early],
+        "init_containers": [c for c in beside if c.name in early],
+        "network": _from_vpc(task.vpc_access) if "vpc_access" in task else None,
+    })  # fmt: skip
+
+
+def to_run_request(request: RunRequest) -> run_v2.RunJobRequest:
+    """Build a run: the stock operator's overrides first, then args, environment and run key of the main container."""
+    try:
+        overrides = run_v2.RunJobRequest.Overrides(dict(request.overrides))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ConfigurationRefused(
+            f"wrong overrides: {error}", where=request.job.parent,
+            todo="Known: container_overrides (name, args, env, clear_args), task_count, timeout.",
+        ) from error  # fmt: skip
+    main = next((c for c in overrides.container_overrides if c.name in ("", request.container)), None)
+    if main is None:
+        overrides.container_overrides.append(
+            run_v2.RunJobRequest.Overrides.ContainerOverride(name=request.container)
+        )
+        main = overrides.container_overrides[-1]
+    if request.args is not None:
+        main.args, main.clear_args = list(request.args), not request.args
+    env = {**request.env, RUN_KEY: request.run_key}
+    main.env = [e for e in main.env if e.name not in env] + [
+        run_v2.EnvVar(name=k, value=v) for k, v in env.items()
+    ]
+    return run_v2.RunJobRequest(name=request.job.parent, overrides=overrides)
+
+
+def differences(wanted: JobSpec, found: JobSpec) -> list[str]:
+    """Say field by field how a definition differs; where we want nothing particular, anything is right."""
+    lines = []
+    for name in JobSpec.model_fields:
+        want, have = getattr(wanted, name), getattr(found, name)
+        if name == "labels":
+            have = {k: v for k, v in have.items() if k in want}
+        if want != have and want is not None:
+            lines.append(f"{name}: wanted {_shown(want)}, found {_shown(have)}")
+    return lines
+
+
+def _seconds(duration: Any) -> int:
+    """proto-plus shows a Duration as a timedelta, whatever its annotation says."""
+    return int(duration.total_seconds())
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_shown(v) for v in value) + "]"
+    return repr(
+        value.model_dump(mode="json", exclude_defaults=True) if hasattr(value, "model_dump") else value
+    )
+
+
+def _refuse_foreign(spec: JobSpec) -> None:
+    batch_only: dict[str, bool] = {
+        "provisioning": spec.provisioning is not Provisioning.STANDARD,
+        "machine_type": spec.machine_type is not None,
+        "zones": bool(spec.zones),
+        "network.no_external_ip": spec.network is not None and spec.network.no_external_ip,
+    }
+    if wrong := [field for field, is_set in batch_only.items() if is_set]:
+        raise ConfigurationRefused(
+            f"Cloud Run has no {', '.join(wrong)}",
+            where=f"job {spec.name}",
+            todo="Remove it, or run the job on Batch.",
+        )
+    if len(spec.name) > 49:
+        raise ConfigurationRefused(
+            "a Cloud Run job's name has at most 49 characters", where=f"job {spec.name}", todo="Shorten it."
+        )
+
+
+def _container(
+    *, name: str, image: str, command: Sequence[str], args: Sequence[str], env: Mapping[str, str],
+    secrets: Mapping[str, str], cpu: str, memory: str, mounts: Mapping[str, str], depends_on: Sequence[str],
+) -> run_v2.Container:  # fmt: skip
+    return run_v2.Container(
+        name=name,
+        image=image,
+        command=command,
+        args=args,
+        env=[run_v2.EnvVar(name=k, value=v) for k, v in env.items()]
+        + [run_v2.EnvVar(name=k, value_source=_source(v)) for k, v in secrets.items()],
+        resources=run_v2.ResourceRequirements(limits={"cpu": cpu, "memory": memory}),
+        volume_mounts=[run_v2.VolumeMount(name=k, mount_path=v) for k, v in mounts.items()],
+        depends_on=depends_on,
+    )
+
+
+def _source(secret: str) -> run_v2.EnvVarSource:
+    name, _, version = secret.rpartition(":")
+    return run_v2.EnvVarSource(secret_key_ref=run_v2.SecretKeySelector(secret=name, version=version))
+
+
+def _from_container(container: run_v2.Container) -> dict[str, Any]:
+    sourced = {
+        e.name: e.value_source.secret_key_ref for e in container.env if e.value_source.secret_key_ref.secret
+    }
+    limits = container.resources.limits
+    return {
+        "image": container.image,
+        "command": tuple(container.command),
+        "args": tuple(container.args),
+        "env": {e.name: e.value for e in container.env if e.name not in sourced},
+        "secrets": {name: f"{key.secret}:{key.version or 'latest'}" for name, key in sourced.items()},
+        "cpu": limits.get("cpu", "1"),
+        "memory": limits.get("memory", "512Mi"),
+    }
+
+
+def _beside(container: Container) -> run_v2.Container:
+    message = _container(**{
+        field: getattr(container, field)
+        for field in ("name", "image", "command", "args", "env", "secrets", "cpu", "memory", "mounts", "depends_on")
+    })  # fmt: skip
+    if container.startup_port:
+        message.startup_probe = run_v2.Probe(tcp_socket=run_v2.TCPSocketAction(port=container.startup_port))
+    return message
+
+
+def _from_beside(container: run_v2.Container) -> Container:
+    return Container.model_validate({
+        **_from_container(container),
+        "name": container.name,
+        "mounts": {m.name: m.mount_path for m in container.volume_mounts},
+        "depends_on": tuple(container.depends_on),
+        "startup_port": container.startup_probe.tcp_socket.port or None,
+    })  # fmt: skip
+
+
+def _secret_folders(files: Mapping[str, str]) -> list[tuple[str, str, dict[str, str]]]:
+    """Group secret files by folder, as (volume name, folder, {file: secret}): Cloud Run mounts one secret a folder."""
+    folders: dict[str, dict[str, str]] = {}
+    for path, secret in files.items():
+        folders.setdefault(dirname(path), {})[basename(path)] = secret
+    for folder, items in folders.items():
+        if len({secret.rpartition(":")[0] for secret in items.values()}) > 1 or folder == "/":
+            raise ConfigurationRefused(
+                "Cloud Run mounts one secret a folder", where=f"secret_files in {folder}",
+                todo="Give each secret a folder of its own, such as /secrets/<name>/key.",
+            )  # fmt: skip
+    return [(f"{_FILES}{n}", folder, folders[folder]) for n, folder in enumerate(folders)]
+
+
+def _secret_volume(name: str, items: Mapping[str, str]) -> run_v2.Volume:
+    secret = next(iter(items.values())).rpartition(":")[0]
+    return run_v2.Volume(
+        name=name,
+        secret=run_v2.SecretVolumeSource(
+            secret=secret,
+            default_mode=0o400,
+            items=[run_v2.VersionToPath(path=p, version=s.rpartition(":")[2]) for p, s in items.items()],
+        ),
+    )
+
+
+def _volume(volume: Volume) -> run_v2.Volume:
+    if volume.gcs is not None:
+        source: dict[str, Any] = {
+            "gcs": run_v2.GCSVolumeSource(
+                bucket=volume.gcs, read_only=volume.read_only, mount_options=volume.mount_options
+            )
+        }
+    elif volume.nfs is not None:
+        server, _, path = volume.nfs.partition(":")
+        source = {"nfs": run_v2.NFSVolumeSource(server=server, path=path, read_only=volume.read_only)}
+    else:
+        memory = run_v2.EmptyDirVolumeSource.Medium.MEMORY
+        source = {"empty_dir": run_v2.EmptyDirVolumeSource(medium=memory, size_limit=volume.memory or "")}
+    return run_v2.Volume(name=volume.name, **source)
+
+
+def _from_volume(volume: run_v2.Volume, path: str | None) -> dict[str, Any]:
+    common: dict[str, Any] = {"name": volume.name, "path": path}
+    if volume.gcs.bucket:
+        gcs = volume.gcs
+        return common | {
+            "gcs": gcs.bucket,
+            "read_only": gcs.read_only,
+            "mount_options": tuple(gcs.mount_options),
+        }
+    if volume.nfs.server:
+        return common | {"nfs": f"{volume.nfs.server}:{volume.nfs.path}", "read_only": volume.nfs.read_only}
+    return common | {"memory": volume.empty_dir.size_limit}
+
+
+def _vpc(network: Network) -> run_v2.VpcAccess:
+    direct = []
+    if not network.connector:
+        direct = [
+            run_v2.VpcAccess.NetworkInterface(
+                network=network.network or "", subnetwork=network.subnetwork or "", tags=network.tags
+            )
+        ]
+    return run_v2.VpcAccess(
+        connector=network.connector or "", network_interfaces=direct, egress=_EGRESS[network.egress]
+    )
+
+
+def _from_vpc(access: run_v2.VpcAccess) -> dict[str, Any]:
+    egress = next((k for k, v in _EGRESS.items() if v == access.egress), Egress.PRIVATE_RANGES_ONLY)
+    if access.connector:
+        return {"connector": access.connector, "egress": egress}
+    direct = access.network_interfaces[0]
+    return {
+        "network": direct.network or None,
+        "subnetwork": direct.subnetwork or None,
+        "tags": tuple(direct.tags),
+        "egress": egress,
+    }

@@ -1,0 +1,87 @@
+"""google.cloud.run_v2.Execution and Task -> JobStatus and ExitInfo (states: CONTRACTS, "States")."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from google.cloud import run_v2
+
+from gcp_jobs.backends.base import RUN_KEY
+from gcp_jobs.model import ExitInfo, JobRef, JobState, JobStatus, TaskCounts
+
+_Reason = run_v2.Condition.ExecutionReason
+_State = run_v2.Condition.State
+
+
+def to_status(execution: run_v2.Execution) -> JobStatus:
+    """Read an execution. The condition `Completed` decides; without it start_time does."""
+    condition = next((c for c in execution.conditions if c.type_ == "Completed"), run_v2.Condition())
+    return JobStatus(
+        ref=JobRef.parse(execution.name),
+        state=_state(execution, condition),
+        reason=_reason(condition),
+        message=condition.message,
+        created=_time(execution.create_time),
+        started=_time(execution.start_time),
+        ended=_time(execution.completion_time),
+        counts=TaskCounts(
+            total=execution.task_count,
+            succeeded=execution.succeeded_count,
+            failed=execution.failed_count,
+            cancelled=execution.cancelled_count,
+            retried=execution.retried_count,
+        ),
+        log_uri=execution.log_uri,
+        run_key=_run_key(execution.template.containers),
+    )
+
+
+def _state(execution: run_v2.Execution, condition: run_v2.Condition) -> JobState:
+    reason = condition.execution_reason
+    if condition.state == _State.CONDITION_SUCCEEDED:
+        return JobState.SUCCEEDED
+    if condition.state == _State.CONDITION_FAILED:
+        return JobState.CANCELLED if reason == _Reason.CANCELLED else JobState.FAILED
+    if execution.delete_time or reason == _Reason.DELETED:
+        return JobState.DELETION_IN_PROGRESS
+    if reason == _Reason.CANCELLING:
+        return JobState.CANCELLATION_IN_PROGRESS
+    if not execution.start_time or reason == _Reason.DELAYED_START_PENDING:
+        return JobState.QUEUED
+    return JobState.RUNNING
+
+
+def _reason(condition: run_v2.Condition) -> str:
+    for reason in (condition.execution_reason, condition.reason):
+        if reason:
+            return str(getattr(reason, "name", reason))
+    return ""
+
+
+def _run_key(containers: Iterable[run_v2.Container]) -> str:
+    return next((e.value for c in containers for e in c.env if e.name == RUN_KEY), "")
+
+
+def _time(value: Any) -> datetime | None:
+    return datetime.fromtimestamp(value.timestamp(), value.tzinfo) if value else None
+
+
+def to_exit_info(tasks: Iterable[run_v2.Task]) -> ExitInfo:
+    """Take the exit of the first task that failed, else of the first with an attempt."""
+    attempted = sorted((t for t in tasks if "last_attempt_result" in t), key=lambda t: t.index)
+    failed = [t for t in attempted if _code(t) != 0]
+    if not attempted:
+        return ExitInfo()
+    decisive = (failed or attempted)[0]
+    result = decisive.last_attempt_result
+    return ExitInfo(
+        code=result.exit_code,
+        signal=result.term_signal or None,
+        task=decisive.index,
+        message=result.status.message,
+    )
+
+
+def _code(task: run_v2.Task) -> int:
+    result = task.last_attempt_result
+    return int(result.exit_code or result.term_signal or result.status.code)

@@ -1,0 +1,142 @@
+"""Why a run ended without success, and what to do about it. Pure, total and deterministic."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from gcp_jobs.errors import JobFailed, JobFailedForGood
+from gcp_jobs.model import ExitInfo, JobState, JobStatus
+
+
+class FailureClass(StrEnum):
+    """Classes of CONTRACTS, "Failure classes", as far as a Cloud Run execution shows them."""
+
+    CANCELLED = "cancelled"
+    GONE = "gone"
+    PERMISSION = "permission"
+    IMAGE = "image"
+    CONFIGURATION = "configuration"
+    OUT_OF_MEMORY = "out_of_memory"
+    TIMED_OUT = "timed_out"
+    APPLICATION = "application"
+    UNKNOWN = "unknown"
+
+
+class ExitMeaning(Protocol):
+    """What a template says about an exit code of its container."""
+
+    @property
+    def means(self) -> str: ...
+    @property
+    def todo(self) -> str: ...
+    @property
+    def retry(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failure explained. `permanent`: another try of the same would end alike."""
+
+    kind: FailureClass
+    cause: str
+    todo: str
+    permanent: bool = False
+
+    def error(self, status: JobStatus, last_lines: Sequence[str] = ()) -> JobFailed:
+        """Build the error that ends the task: cause, what to do, the last log lines."""
+        where = status.ref.name + (f", log: {status.log_uri}" if status.log_uri else "")
+        tail = "\nLast log lines:\n" + "\n".join(f"  {line}" for line in last_lines) if last_lines else ""
+        kind = JobFailedForGood if self.permanent else JobFailed
+        return kind(f"Job failed [{self.kind}]: {self.cause}", where=where, todo=self.todo + tail)
+
+
+_REASONS: dict[str, tuple[FailureClass, str]] = {
+    "CONTAINER_MISSING": (FailureClass.IMAGE, "Push the image, or correct `image` in the job's template."),
+    "CONTAINER_IMAGE_UNAUTHORIZED": (
+        FailureClass.IMAGE,
+        "Cloud Run's service agent needs roles/artifactregistry.reader on the repository.",
+    ),
+    "CONTAINER_IMAGE_AUTHORIZATION_CHECK_FAILED": (FailureClass.IMAGE, "Check who may read the repository."),
+    "CONTAINER_PERMISSION_DENIED": (
+        FailureClass.PERMISSION,
+        "The job's service account needs roles/artifactregistry.reader on the repository.",
+    ),
+    "SECRETS_ACCESS_CHECK_FAILED": (
+        FailureClass.PERMISSION,
+        "Create the secret named above, or give the job's service account roles/secretmanager.secretAccessor on it.",
+    ),
+    "ENCRYPTION_KEY_PERMISSION_DENIED": (
+        FailureClass.PERMISSION,
+        "Cloud Run's service agent needs roles/cloudkms.cryptoKeyEncrypterDecrypter.",
+    ),
+    "ENCRYPTION_KEY_CHECK_FAILED": (FailureClass.CONFIGURATION, "Check `kms_key` in the job's template."),
+    "VPC_NETWORK_NOT_FOUND": (FailureClass.CONFIGURATION, "Check `network` in the job's template."),
+}
+_PERMANENT = frozenset({FailureClass.PERMISSION, FailureClass.IMAGE, FailureClass.CONFIGURATION})
+
+
+def explain(status: JobStatus, exit_info: ExitInfo, meanings: Mapping[int, ExitMeaning]) -> Failure:
+    """Classify a terminal status that is no success.
+
+    Evidence in order: state, reason, memory and time limits, what the template says of the exit code, the code.
+    """
+    said = " ".join(dict.fromkeys(t for t in (status.message.strip(), exit_info.message.strip()) if t))
+    if status.state is JobState.GONE:
+        return Failure(
+            FailureClass.GONE,
+            "the execution no longer exists; somebody or a retention rule deleted it",
+            "Look for its deletion in the audit log (cloudaudit.googleapis.com/activity), then clear the task.",
+        )
+    if status.state is JobState.CANCELLED:
+        return Failure(
+            FailureClass.CANCELLED,
+            "the execution was cancelled outside this task" + _quoted(said),
+            "If that was not intended, clear the task to run it again.",
+        )
+    if status.reason in _REASONS:
+        kind, todo = _REASONS[status.reason]
+        return Failure(kind, f"{status.reason}{_quoted(said)}", todo, permanent=kind in _PERMANENT)
+    return _by_limits(exit_info, said) or _by_code(exit_info, said, meanings)
+
+
+def _by_limits(exit_info: ExitInfo, said: str) -> Failure | None:
+    text = said.lower()
+    killed = exit_info.code == 137 or exit_info.signal == 9
+    if "memory limit" in text or "out of memory" in text or (killed and "memory" in text):
+        return Failure(
+            FailureClass.OUT_OF_MEMORY,
+            "the container needed more memory than its limit" + _quoted(said),
+            "Raise `memory` in the job's template; what the container writes to disk counts too.",
+        )
+    if "timeout" in text or "timed out" in text:
+        return Failure(
+            FailureClass.TIMED_OUT,
+            "a task ran longer than its timeout" + _quoted(said),
+            "Raise `timeout` in the job's template, or find out in its log where the time went.",
+        )
+    return None
+
+
+def _by_code(exit_info: ExitInfo, said: str, meanings: Mapping[int, ExitMeaning]) -> Failure:
+    if exit_info.code is None and exit_info.signal is None:
+        return Failure(
+            FailureClass.UNKNOWN,
+            "no task reported an exit code" + _quoted(said),
+            "Read the execution's conditions.",
+        )
+    ended = f"exit code {exit_info.code}" if not exit_info.signal else f"signal {exit_info.signal}"
+    task = f" in task {exit_info.task}" if exit_info.task else ""
+    meaning = meanings.get(exit_info.code if exit_info.code is not None else -1)
+    if meaning:
+        kind = FailureClass.APPLICATION if meaning.retry else FailureClass.CONFIGURATION
+        return Failure(kind, f"{meaning.means} ({ended}{task})", meaning.todo, permanent=not meaning.retry)
+    return Failure(
+        FailureClass.APPLICATION,
+        f"the container ended with {ended}{task}" + _quoted(said),
+        "The cause is in the log lines of the container.",
+    )
+
+
+def _quoted(text: str) -> str:
+    return f": {text}" if text else ""

@@ -1,0 +1,417 @@
+"""CloudRunJobOperator: runs a Cloud Run job once an attempt, waits for it, follows its log, says why it failed."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR
+from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
+
+from gcp_jobs.errors import ApiError, GcpJobsError, JobTimedOut, NotFound, TemplateError
+from gcp_jobs.links import ExecutionLink, LogLink, urls
+from gcp_jobs.model import ExitInfo, JobRef, JobResult, JobState, JobStatus
+from gcp_jobs.operators.rendering import default_deferrable, mask_sensitive, with_our_templates
+from gcp_jobs.settings import settings
+
+if TYPE_CHECKING:
+    import jinja2
+    from airflow.sdk import Context
+
+    from gcp_jobs.backends.cloud_run import CloudRunBackend
+    from gcp_jobs.logs import LogFollower
+    from gcp_jobs.once import Started
+    from gcp_jobs.ownership import Claim
+    from gcp_jobs.template import JobTemplate
+
+
+class CloudRunJobOperator(BaseOperator):
+    """
+    Runs a Cloud Run job and waits for its end. Takes every argument of the stock CloudRunExecuteJobOperator.
+
+    XCom gets a small result (gcp_jobs.model.JobResult): execution, state, exit code, duration, counts.
+
+    :param project_id: Google Cloud project of the job; else the template's, else the setting's. (templated)
+    :param region: region of the job; else the template's, else the setting's. (templated)
+    :param job_name: name of the job; else the template's. (templated)
+    :param overrides: what this run changes, in Cloud Run's own form: container_overrides (name, args, env,
+        clear_args), task_count, timeout. (templated)
+    :param polling_period_seconds: longest time between two reads of the execution's state; the first come sooner.
+    :param timeout_seconds: the wait as a whole, from the start of the try; past it the execution is cancelled and the
+        task fails. Unset: the task's execution_timeout, else no limit beyond the job's own. (templated)
+    :param use_regional_endpoint: whether to call the region's own endpoint instead of the global one.
+    :param gcp_conn_id: Airflow connection to Google Cloud. (templated)
+    :param impersonation_chain: service account to impersonate, or a chain that ends with it. (templated)
+    :param deferrable: whether to wait in the triggerer; the same semantics either way. Default: Airflow's
+        [operators] default_deferrable where it is set, else True.
+    :param transport: "grpc" or "rest". The triggerer always uses gRPC. (templated)
+    :param verbose: whether to bring the containers' log into the task log, live.
+    :param template: job template: a YAML file's name in a folder of GCP_JOBS_TEMPLATE_FOLDERS. (templated)
+    :param spec: the same fields as a template's `base`, given directly. (templated)
+    :param args: arguments of the main container for this run; None leaves the job's own. (templated)
+    :param env: environment variables of the main container for this run. (templated)
+    :param manage_job: whether to create or update the job to match template or spec before running it. Default: only
+        where GCP_JOBS_ENVIRONMENT is local or dev; elsewhere the deployment writes jobs and drift is reported.
+    :param cancel_on_kill: whether the execution is cancelled when a user ends the task.
+    """
+
+    operator_extra_links = (ExecutionLink(), LogLink())
+    template_fields: Sequence[str] = (
+        "project_id", "region", "gcp_conn_id", "impersonation_chain", "job_name", "overrides",
+        "polling_period_seconds", "timeout_seconds", "transport", "template", "spec", "args", "env",
+    )  # fmt: skip
+    template_ext: Sequence[str] = (".yaml", ".yml")
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "template": "yaml", "spec": "json", "overrides": "json", "env": "json",
+    }  # fmt: skip
+    ui_color = "#d7e8fd"
+
+    def __init__(
+        self,
+        *,
+        project_id: str | None = None,
+        region: str | None = None,
+        job_name: str | None = None,
+        overrides: dict[str, Any] | None = None,
+        polling_period_seconds: float = 10,
+        timeout_seconds: float | None = None,
+        use_regional_endpoint: bool = False,
+        gcp_conn_id: str = "google_cloud_default",
+        impersonation_chain: str | Sequence[str] | None = None,
+        deferrable: bool | None = None,
+        transport: Literal["rest", "grpc"] | None = None,
+        verbose: bool = True,
+        template: str | None = None,
+        spec: Mapping[str, Any] | None = None,
+        args: Sequence[str] | None = None,
+        env: Mapping[str, str] | None = None,
+        manage_job: bool | None = None,
+        cancel_on_kill: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.project_id = project_id
+        self.region = region
+        self.job_name = job_name
+        self.overrides = overrides
+        self.polling_period_seconds = polling_period_seconds
+        self.timeout_seconds = timeout_seconds
+        self.use_regional_endpoint = use_regional_endpoint
+        self.gcp_conn_id = gcp_conn_id
+        self.impersonation_chain = impersonation_chain
+        self.deferrable = default_deferrable() if deferrable is None else deferrable
+        self.transport = transport
+        self.verbose = verbose
+        self.template = template
+        self.spec = spec
+        self.args = args
+        self.env = env
+        self.manage_job = manage_job
+        self.cancel_on_kill = cancel_on_kill
+        self.template_name = template
+        self._claim: Claim | None = None
+        self._unfinished: JobRef | None = None
+
+    # rendering
+
+    def get_template_env(self, dag: Any = None) -> "jinja2.Environment":
+        """Find template files in the folders of GCP_JOBS_TEMPLATE_FOLDERS too."""
+        return with_our_templates(super().get_template_env(dag))
+
+    def render_template(
+        self, content: Any, context: "Context", jinja_env: "jinja2.Environment | None" = None,
+        seen_oids: set[int] | None = None,
+    ) -> Any:  # fmt: skip
+        """Render with `settings` at hand; values under sensitive names are masked before anybody sees them."""
+        env = with_our_templates(jinja_env or self.get_template_env())
+        if "settings" not in context:
+            context = {**context, "settings": settings()}  # type: ignore[typeddict-unknown-key]
+        rendered = super().render_template(content, context, env, seen_oids)
+        mask_sensitive(rendered)
+        return rendered
+
+    # the life of a run
+
+    def execute(self, context: "Context") -> dict[str, Any]:
+        """Start the job, or attach to the run of an earlier try; wait; give the result."""
+        with self._edge(context):
+            template = self._template()
+            started = self._start(context, template)
+            self._own(context, started.ref)
+            run = {
+                "ref": started.ref.to_dict(),
+                "deadline": self._deadline(),
+                "digest": template.spec.digest if template else "",
+                "show_task": self._many_tasks(template),
+            }
+            if self.deferrable:
+                self._defer(run, cursor=None)
+            return self._wait_here(run)
+
+    def execute_complete(
+        self, context: "Context", event: dict[str, Any], run: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Take over from the trigger: read the truth once more, bring the rest of the log, give the verdict."""
+        with self._edge(context):
+            ref = JobRef.from_dict(run["ref"])
+            self._own(context, ref)
+            if event["outcome"] == "error":
+                kind = ApiError if not event.get("permanent") else _PermanentApiError
+                raise kind(f"the wait broke: {event['error']}", where=ref.name)
+            status = self._read(ref)
+            if not status.terminal and event["outcome"] != "timed_out":
+                self.log.info("Execution %s is %s after all: waiting on", ref, status.state)
+                self._defer(run, cursor=event["cursor"])
+            follower = self._follower(run, event["cursor"])
+            if follower:
+                follower.poll(last=True)
+            return self._verdict(status, run, timed_out=event["outcome"] == "timed_out")
+
+    def resume_execution(
+        self, next_method: str, next_kwargs: dict[str, Any] | None, context: "Context"
+    ) -> Any:
+        """Resume; where Airflow gave the trigger up and no try is left, the run is cancelled first."""
+        if next_method == TRIGGER_FAIL_REPR:
+            from gcp_jobs.once import Intent
+
+            intent = Intent.load(context.get("task_state_store"))
+            if intent and intent.run and self._last_try(context):
+                self._end(intent.ref)
+        return super().resume_execution(next_method, next_kwargs, context)
+
+    def on_kill(self) -> None:
+        """Cancel the run if a user ended the task, and only then (see gcp_jobs.ownership)."""
+        claim, ref = self._claim, self._unfinished
+        if claim and ref and self.cancel_on_kill:
+            from gcp_jobs import ownership
+
+            ownership.on_worker_kill(claim, lambda: self._backend().cancel(ref))
+
+    # its steps
+
+    def _template(self) -> "JobTemplate | None":
+        from gcp_jobs.template import inline, parse
+
+        if self.template is not None and self.spec is not None:
+            raise TemplateError(
+                "template and spec are both given", where=f"task {self.task_id}", todo="Keep one."
+            )
+        mine = {"project": self.project_id, "region": self.region, "name": self.job_name}
+        if self.template is not None:
+            name = str(self.template_name or "template")
+            return parse(self.template, source=name, settings=settings(), overrides=mine)
+        return inline(self.spec, settings(), mine) if self.spec is not None else None
+
+    def _job(self, template: "JobTemplate | None") -> JobRef:
+        if template:
+            return JobRef("cloud_run", template.spec.project, template.spec.region, template.spec.name)
+        if not self.job_name:
+            raise TemplateError(
+                "no job is named", where=f"task {self.task_id}", todo="Give job_name, template or spec."
+            )
+        here = settings()
+        return JobRef("cloud_run", self.project_id or here.project, self.region or here.region, self.job_name)
+
+    def _start(self, context: "Context", template: "JobTemplate | None") -> "Started":
+        from gcp_jobs.backends.base import RunRequest
+        from gcp_jobs.once import Attempt, Launcher
+
+        backend, job, ti = self._backend(), self._job(template), context["ti"]
+        attempt = Attempt(ti.dag_id, ti.run_id, ti.task_id, _map_index(ti), _clear_number(context))
+
+        def submit(run_key: str) -> JobRef:
+            request = RunRequest(
+                job, run_key,
+                container="main" if template and template.spec.containers else "",
+                args=None if self.args is None else tuple(map(str, self.args)),
+                env={**_labels(ti), **{k: str(v) for k, v in (self.env or {}).items()}},
+                overrides=self.overrides or {},
+            )  # fmt: skip
+            return backend.submit(request)
+
+        def define_and_submit(run_key: str) -> JobRef:
+            self._define(template)
+            return submit(run_key)
+
+        launcher = Launcher(
+            backend, context.get("task_state_store"), attempt, settings().api_patience_seconds, self.log
+        )
+        started = launcher.start(job, define_and_submit)
+        if not started.attached:
+            self.log.info("Started execution %s of %s", started.ref, job.parent)
+        return started
+
+    def _define(self, template: "JobTemplate | None") -> None:
+        if template is None:
+            return
+        manage = settings().manage_jobs if self.manage_job is None else self.manage_job
+        if manage:
+            change = self._backend().ensure(template.spec)
+            self.log.info("Job %s is %s (spec %.12s)", template.spec.name, change, template.spec.digest)
+            return
+        for line in self._backend().drift(template.spec):
+            self.log.warning("Job %s differs from its template: %s", template.spec.name, line)
+
+    def _own(self, context: "Context", ref: JobRef) -> None:
+        from gcp_jobs.ownership import OWNER, Claim
+
+        ti = context["ti"]
+        self._unfinished = ref
+        self._claim = Claim(
+            ti.dag_id, ti.run_id, ti.task_id, _map_index(ti), _clear_number(context), ref.name
+        )
+        for key, value in {OWNER: ref.name, **urls(ref)}.items():
+            ti.xcom_push(key=key, value=value)
+
+    def _defer(self, run: dict[str, Any], cursor: dict[str, Any] | None) -> NoReturn:
+        from gcp_jobs.triggers.job import JobTrigger
+
+        self.defer(
+            trigger=JobTrigger(
+                ref=run["ref"], access=self._access().to_dict(), deadline=run["deadline"],
+                period=float(self.polling_period_seconds),
+                claim=self._claim.to_dict() if self._claim and self.cancel_on_kill else None,
+                cursor=cursor, follow_log=self.verbose, show_task=run["show_task"],
+            ),
+            method_name="execute_complete",
+            kwargs={"run": run},
+        )  # fmt: skip
+
+    def _wait_here(self, run: dict[str, Any]) -> dict[str, Any]:
+        from gcp_jobs.waiting import Ended, drive, wait
+
+        ref, follower = JobRef.from_dict(run["ref"]), self._follower(run, None)
+        steps = wait(ref, deadline=run["deadline"], period=float(self.polling_period_seconds), log=self.log)
+        try:
+            ended: Ended = drive(steps, self._backend(), ref, follower)
+        except AirflowTaskTimeout:
+            self._end(ref)
+            raise
+        if follower:
+            follower.poll(last=True)
+        return self._verdict(ended.status or self._read(ref), run, timed_out=ended.timed_out)
+
+    def _verdict(self, status: JobStatus, run: dict[str, Any], *, timed_out: bool) -> dict[str, Any]:
+        """Give the result of a success; raise what explains anything else."""
+        if status.terminal:
+            self._unfinished = None
+        if status.state is JobState.SUCCEEDED:
+            result = JobResult.of(status, ExitInfo(code=0), run["digest"])
+            self.log.info("Execution %s succeeded in %s s", status.ref, result.duration_s)
+            return result.to_dict()
+        from gcp_jobs.logs import tail
+
+        last = tail(status.ref, self._access())
+        if timed_out:
+            raise JobTimedOut(
+                f"the job did not end within its deadline and was cancelled (now {status.state})",
+                where=status.ref.name,
+                todo="Raise timeout_seconds, or find out in its log where the time went." + _listed(last),
+            )
+        from gcp_jobs.failure import explain
+
+        template = self._template()
+        failure = explain(status, self._exit_info(status), template.exit_codes if template else {})
+        raise failure.error(status, last)
+
+    def _exit_info(self, status: JobStatus) -> ExitInfo:
+        try:
+            return self._backend().exit_info(status)
+        except ApiError as error:
+            self.log.warning("No exit code: %s", error)
+            return ExitInfo()
+
+    def _read(self, ref: JobRef) -> JobStatus:
+        from gcp_jobs.waiting import patiently
+
+        try:
+            return patiently(
+                lambda: self._backend().get(ref), patience=settings().api_patience_seconds, log=self.log
+            )
+        except NotFound:
+            return JobStatus(ref, JobState.GONE)
+
+    def _end(self, ref: JobRef) -> None:
+        from gcp_jobs.waiting import drive, end
+
+        if self.cancel_on_kill:
+            self.log.info("Nobody waits for execution %s any more: cancelling it", ref)
+            drive(end(ref, log=self.log), self._backend(), ref, None)
+            self._unfinished = None
+
+    @contextmanager
+    def _edge(self, context: "Context") -> Iterator[None]:
+        """Where our errors become Airflow's; a run that no try will come back for is cancelled."""
+        try:
+            yield
+        except GcpJobsError as error:
+            if self._unfinished and (error.permanent or self._last_try(context)):
+                self._end(self._unfinished)
+            if error.permanent:
+                raise AirflowFailException(str(error)) from error
+            raise
+
+    def _last_try(self, context: "Context") -> bool:
+        ti = context["ti"]
+        return int(ti.try_number) > int(getattr(ti, "max_tries", 0) or 0)
+
+    def _deadline(self) -> float | None:
+        limits = [float(self.timeout_seconds)] if self.timeout_seconds is not None else []
+        if self.execution_timeout is not None and self.deferrable:
+            limits.append(self.execution_timeout.total_seconds())
+        return time.time() + min(limits) if limits else None
+
+    def _many_tasks(self, template: "JobTemplate | None") -> bool:
+        count = (self.overrides or {}).get("task_count") or (template.spec.task_count if template else 1)
+        return int(count) > 1
+
+    def _follower(self, run: dict[str, Any], cursor: dict[str, Any] | None) -> "LogFollower | None":
+        from gcp_jobs.logs import Cursor, LogFollower
+
+        if not self.verbose:
+            return None
+        return LogFollower(
+            JobRef.from_dict(run["ref"]), self._access(), lambda level, line: self.log.log(level, "%s", line),
+            Cursor.from_dict(cursor), show_task=run["show_task"],
+        )  # fmt: skip
+
+    def _access(self) -> Any:
+        from gcp_jobs.clients import Access
+
+        region = self._job(self._template()).region if self.use_regional_endpoint else ""
+        return Access.of(self.gcp_conn_id, self.impersonation_chain, self.transport, region)
+
+    def _backend(self) -> "CloudRunBackend":
+        from gcp_jobs.backends.cloud_run import CloudRunBackend
+
+        return CloudRunBackend(self._access())
+
+
+class _PermanentApiError(ApiError):
+    permanent = True
+
+
+def _map_index(ti: Any) -> int:
+    return -1 if ti.map_index is None else int(ti.map_index)
+
+
+def _clear_number(context: "Context") -> int:
+    return int(getattr(context.get("dag_run"), "clear_number", 0) or 0)
+
+
+def _labels(ti: Any) -> dict[str, str]:
+    """Who runs it, for the job's own use: Cloud Run cannot label a single execution."""
+    trace = getattr(ti, "context_carrier", None) or {}
+    ours = {
+        "GCP_JOBS_DAG_ID": ti.dag_id,
+        "GCP_JOBS_RUN_ID": ti.run_id,
+        "GCP_JOBS_TASK_ID": ti.task_id,
+        "GCP_JOBS_TRY_NUMBER": str(ti.try_number),
+        "TRACEPARENT": trace.get("traceparent", ""),
+    }
+    return {name: value for name, value in ours.items() if value}
+
+
+def _listed(lines: Sequence[str]) -> str:
+    return "\nLast log lines:\n" + "\n".join(f"  {line}" for line in lines) if lines else ""

@@ -1,0 +1,44 @@
+"""What our operators add to Airflow's rendering: template folders, masks, and a default of their own."""
+
+from configparser import ConfigParser
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.configuration import conf
+from airflow.sdk.log import mask_secret
+
+from gcp_jobs.settings import settings
+
+if TYPE_CHECKING:
+    import jinja2
+
+
+def with_our_templates(env: "jinja2.Environment") -> "jinja2.Environment":
+    """Give an environment that also looks into the folders of GCP_JOBS_TEMPLATE_FOLDERS."""
+    from gcp_jobs.template import FolderLoader
+
+    if isinstance(env.loader, FolderLoader):
+        return env
+    return env.overlay(loader=FolderLoader(settings().template_folders, env.loader))
+
+
+def mask_sensitive(value: Any) -> None:
+    """Mask values under sensitive names (Airflow's list of them), in {NAME: v} and in {name: NAME, value: v}."""
+    if isinstance(value, list | tuple):
+        for item in value:
+            mask_sensitive(item)
+    if not isinstance(value, dict):
+        return
+    if isinstance(value.get("name"), str) and isinstance(value.get("value"), str):
+        mask_secret(value["value"], value["name"])
+    for name, item in value.items():
+        if isinstance(item, str):
+            mask_secret(item, str(name))
+
+
+def default_deferrable() -> bool:
+    """[operators] default_deferrable where somebody has set it, else True: Airflow ships it as False for all."""
+    if settings().default_deferrable is not None:
+        return bool(settings().default_deferrable)
+    if ConfigParser.has_option(conf, "operators", "default_deferrable"):
+        return bool(conf.getboolean("operators", "default_deferrable"))
+    return True

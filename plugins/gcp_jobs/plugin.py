@@ -1,0 +1,12 @@
+"""What Airflow loads: the plugin's links. `plugins/gcp_jobs_plugin.py` or the wheel's entry point brings it in."""
+
+from airflow.plugins_manager import AirflowPlugin
+
+from gcp_jobs.links import ExecutionLink, LogLink
+
+
+class GcpJobsPlugin(AirflowPlugin):
+    """Links of our operators, known to the web server."""
+
+    name = "gcp_jobs"
+    operator_extra_links = [ExecutionLink(), LogLink()]  # noqa: RUF012 - Airflow reads it off the class

@@ -1,0 +1,100 @@
+"""Waits for one run and follows its log, in the triggerer's event loop."""
+
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from gcp_jobs import ownership
+from gcp_jobs.backends.base import JobBackend
+from gcp_jobs.clients import Access
+from gcp_jobs.errors import GcpJobsError
+from gcp_jobs.logs import Cursor, LogFollower
+from gcp_jobs.model import JobRef
+from gcp_jobs.waiting import Ended, adrive, end, wait
+
+
+class JobTrigger(BaseTrigger):
+    """
+    Fires once, when the run is over: {"outcome": "ended" | "timed_out" | "error", "error": ..., "cursor": ...}.
+
+    The verdict itself is read again by whoever resumes: an event is a hint.
+
+    :param ref: the run, as JobRef.to_dict gives it
+    :param access: how to reach Google, as Access.to_dict gives it
+    :param deadline: epoch seconds after which the run is cancelled; None waits for ever
+    :param period: longest time between two reads, in seconds
+    :param claim: the try that owns the run (ownership.Claim.to_dict), None where kills must not cancel it
+    :param cursor: how far its log was followed, None for the beginning
+    :param follow_log: whether to bring the run's log into the task log
+    :param show_task: whether each line says which task of the run wrote it
+    """
+
+    def __init__(
+        self,
+        ref: dict[str, str],
+        access: dict[str, Any],
+        deadline: float | None = None,
+        period: float = 10.0,
+        claim: dict[str, Any] | None = None,
+        cursor: dict[str, Any] | None = None,
+        follow_log: bool = True,
+        show_task: bool = False,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.ref, self.access, self.deadline, self.period = ref, access, deadline, period
+        self.claim, self.cursor, self.follow_log, self.show_task = claim, cursor, follow_log, show_task
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Give class path and arguments: a triggerer rebuilds the trigger from these alone."""
+        names = ("ref", "access", "deadline", "period", "claim", "cursor", "follow_log", "show_task")
+        return "gcp_jobs.triggers.job.JobTrigger", {name: getattr(self, name) for name in names}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait for the end and fire."""
+        ref = JobRef.from_dict(self.ref)
+        follower = self._follower(ref)
+        try:
+            steps = wait(ref, deadline=self.deadline, period=self.period, log=self.log)
+            ended: Ended = await adrive(steps, self.backend(ref), ref, follower)
+            if follower:
+                await follower.apoll(last=True)
+            event: dict[str, Any] = {"outcome": "timed_out" if ended.timed_out else "ended"}
+        except GcpJobsError as error:
+            event = {"outcome": "error", "error": str(error), "permanent": error.permanent}
+        except (
+            Exception
+        ) as error:  # the outermost edge: an escaping error would fail the task without our verdict
+            self.log.exception("The wait for %s broke", ref)
+            event = {"outcome": "error", "error": f"{type(error).__name__}: {error}", "permanent": False}
+        cursor = follower.cursor if follower else Cursor.from_dict(self.cursor)
+        yield TriggerEvent({**event, "at": time.time(), "cursor": cursor.to_dict()})
+
+    async def on_kill(self) -> None:
+        """Cancel the run if a user ended the task, and only then (see ownership)."""
+        if self.claim:
+            await ownership.on_trigger_kill(ownership.Claim.from_dict(self.claim), self._cancel)
+
+    async def _cancel(self) -> None:
+        ref = JobRef.from_dict(self.ref)
+        self.log.info("The task was ended by a user: cancelling execution %s", ref)
+        await adrive(end(ref, log=self.log), self.backend(ref), ref, None)
+
+    def backend(self, ref: JobRef) -> JobBackend:
+        """Give the backend that `ref` names."""
+        from gcp_jobs.backends.cloud_run import CloudRunBackend
+
+        return CloudRunBackend(Access.from_dict(self.access))
+
+    def _follower(self, ref: JobRef) -> LogFollower | None:
+        if not self.follow_log:
+            return None
+        log = self.log
+
+        def emit(level: int, line: str) -> None:
+            log.log(level, "%s", line)
+
+        return LogFollower(
+            ref, Access.from_dict(self.access), emit, Cursor.from_dict(self.cursor), show_task=self.show_task
+        )
