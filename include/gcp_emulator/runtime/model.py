@@ -1,6 +1,5 @@
 """What a service asks the runtime to run, and what it gets back. Pure: no process is started here."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -118,31 +117,3 @@ class LogSink(Protocol):
     """Takes one line of output (without its newline) as soon as it is written."""
 
     def __call__(self, container: str, stream: str, line: str) -> None: ...
-
-
-class ImageNotFound(Exception):
-    """No folder holds this image; `how_to_add` names the one that would."""
-
-    def __init__(self, image: str, how_to_add: str) -> None:
-        super().__init__(f"Image '{image}' not found. {how_to_add}")
-        self.image = image
-        self.how_to_add = how_to_add
-
-
-class TaskRuntime(Protocol):
-    """What the services need of a runtime."""
-
-    async def resolve(self, image: str) -> object:
-        """Find the image; ImageNotFound when there is none."""
-        ...
-
-    async def run(self, spec: TaskSpec, log: LogSink, cancel: asyncio.Event | None = None) -> TaskResult:
-        """One attempt. Setting `cancel` ends it (SIGTERM, ten seconds, SIGKILL) with End.CANCELLED.
-
-        ImageNotFound when an image went missing since it was resolved.
-        """
-        ...
-
-    async def close(self) -> None:
-        """Stop what still runs."""
-        ...
