@@ -76,7 +76,7 @@ class Attempt:
         if not await process.start(self._orders[container.name]):
             exit_ = await process.wait()
             reason = exit_.refused or "its supervisor was killed"
-            message = f"Application failed to start: container '{container.name}': {reason}."
+            message = f"container '{container.name}': {reason}."
             self._settle(End.NOT_STARTED, message, exit_.code)
             return
         if container.name == self._main:

@@ -2,7 +2,7 @@
 
 RuntimeFailure
 ├── ImageNotFound        no folder of the images folder has this name
-├── ImageInvalid         its Dockerfile cannot be followed
+│   └── ImageInvalid     there is a folder, but its Dockerfile cannot be followed: it makes no image
 ├── EnvironmentFailed    its requirements cannot be installed
 └── TaskInvalid          its containers or volumes contradict each other
 """
@@ -21,13 +21,8 @@ class ImageNotFound(RuntimeFailure):
         self.how_to_add = how_to_add
 
 
-class ImageInvalid(RuntimeFailure):
-    """The image's folder is there, but its Dockerfile cannot be run; `reason` says where."""
-
-    def __init__(self, image: str, reason: str) -> None:
-        super().__init__(f"Image '{image}' cannot be run: {reason}")
-        self.image = image
-        self.reason = reason
+class ImageInvalid(ImageNotFound):
+    """The image's folder is there, but its Dockerfile cannot be run; `how_to_add` says where and why."""
 
 
 class EnvironmentFailed(RuntimeFailure):

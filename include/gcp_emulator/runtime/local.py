@@ -44,8 +44,7 @@ class Runtime:
         self._work = work.absolute()
         self._metadata = metadata
         self._isolation = isolation
-        self._opening = asyncio.Lock()
-        self._opened = False
+        self._opening: asyncio.Task[Isolation] | None = None
         self._closing = asyncio.Event()
         self._running: set[asyncio.Task[TaskResult]] = set()
 
@@ -68,6 +67,8 @@ class Runtime:
         """Cancels what runs, waits for its end and takes no more."""
         self._closing.set()
         await asyncio.gather(*self._running, return_exceptions=True)
+        if self._opening:
+            await asyncio.wait({self._opening})
         await self._environments.close()
 
     async def _attempt(self, spec: TaskSpec, log: LogSink, cancel: asyncio.Event) -> TaskResult:
@@ -86,7 +87,7 @@ class Runtime:
 
     async def _prepare(self, spec: TaskSpec, folder: Path) -> dict[str, Order]:
         check(spec)
-        await self._open()
+        isolation = await self._once_open()
         images = {container.name: await self.resolve(container.image) for container in spec.containers}
         environments = {
             name: await self._environments.ensure(image.requirements) for name, image in images.items()
@@ -95,7 +96,9 @@ class Runtime:
         if spec.service_account:
             address = await self._metadata(spec.service_account, spec.project)
             extra = {"GCE_METADATA_HOST": address, "GCE_METADATA_IP": address}
-        making = asyncio.create_task(asyncio.to_thread(self._make, spec, folder, images, environments, extra))
+        making = asyncio.create_task(
+            asyncio.to_thread(self._make, spec, folder, isolation, images, environments, extra)
+        )
         try:
             return await asyncio.shield(making)
         except asyncio.CancelledError:
@@ -106,6 +109,7 @@ class Runtime:
         self,
         spec: TaskSpec,
         folder: Path,
+        isolation: Isolation,
         images: Mapping[str, Image],
         environments: Mapping[str, Path],
         extra: Mapping[str, str],
@@ -120,25 +124,24 @@ class Runtime:
         for container in spec.containers:
             sandbox = Sandbox(folder, images[container.name], container, environments[container.name])
             sandbox.make()
-            assert self._isolation is not None
             # volumes are counted once, with the first container
-            orders[container.name] = sandbox.order(
-                self._isolation, volumes, extra, () if orders else in_memory
-            )
+            orders[container.name] = sandbox.order(isolation, volumes, extra, () if orders else in_memory)
         return orders
 
-    async def _open(self) -> None:
-        """Once: finds out the isolation and removes what a killed emulator left behind."""
-        async with self._opening:
-            if self._opened:
-                return
-            self._work.mkdir(parents=True, exist_ok=True)
-            for left in self._work.iterdir():
-                owner = left.name.split("-")[0]
-                if owner.isdigit() and not Path(f"/proc/{owner}").exists():
-                    await discard(left)
-            self._isolation = self._isolation or await detect(self._work)
-            self._opened = True
+    async def _open(self) -> Isolation:
+        """Removes what a killed emulator left behind and finds out the isolation."""
+        self._work.mkdir(parents=True, exist_ok=True)
+        for left in self._work.iterdir():
+            owner = left.name.split("-")[0]
+            if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+                await discard(left)
+        return self._isolation or await detect(self._work)
+
+    async def _once_open(self) -> Isolation:
+        """`_open`, once for all; a caller that is cancelled does not stop it."""
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._open(), name="opening the runtime")
+        return await asyncio.shield(self._opening)
 
     @staticmethod
     async def _unless_stopped(

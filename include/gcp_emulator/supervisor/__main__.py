@@ -39,8 +39,11 @@ class Supervisor:
         self._told = 0
         self._disk, self._disk_due = 0, 0.0
 
-    def run(self, out: int, err: int) -> None:
-        """Starts the container and returns when it and everything below it has ended."""
+    def run(self, out: int, err: int, commands: bytes = b"") -> None:
+        """Starts the container and returns when it and everything below it has ended.
+
+        `commands` are those that came together with the order.
+        """
         refused, reason, pid = _start(self._order, out, err)
         os.close(out)
         os.close(err)
@@ -49,6 +52,8 @@ class Supervisor:
             self._tell(refused=refused, reason=reason)
             return
         self._tell(started=pid)
+        for command in commands:
+            self._obey(pid, bytes([command]))
         code = self._watch(pid)
         tree.end_all(os.getpid())
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -68,7 +73,7 @@ class Supervisor:
                 os.read(self._wake, 4096)
             if (code := _reap(pid)) is not None:
                 return code
-            if 0 in ready and not self._obey(pid):
+            if 0 in ready and not self._obey(pid, _command()):
                 return None
             if not ready:
                 start = time.monotonic()
@@ -76,11 +81,8 @@ class Supervisor:
                 # where a look takes long, look less often: never more than a tenth of one processor
                 pause = max(self._order.interval_s, 9 * (time.monotonic() - start))
 
-    def _obey(self, pid: int) -> bool:
-        try:
-            command = os.read(0, 1)
-        except ConnectionResetError:
-            return False
+    @staticmethod
+    def _obey(pid: int, command: bytes) -> bool:
         if command == TERMINATE:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGTERM)
@@ -101,6 +103,14 @@ class Supervisor:
             BrokenPipeError
         ):  # the emulator is gone: end of file on standard input ends us
             os.write(self._status, json.dumps(fields).encode() + b"\n")
+
+
+def _command() -> bytes:
+    """The next command; nothing when the emulator closed its end or is gone."""
+    try:
+        return os.read(0, 1)
+    except ConnectionResetError:
+        return b""
 
 
 def _reap(main: int) -> int | None:
@@ -163,11 +173,11 @@ def main(status: int, out: int, err: int) -> None:
     for fd in (status, out, err):
         os.set_inheritable(fd, False)
     try:
-        order = read_order(0)
+        order, commands = read_order(0)
     except EOFError:
         return
     _libc.prctl(_CHILD_SUBREAPER, 1, 0, 0, 0)
-    Supervisor(order, status).run(out, err)
+    Supervisor(order, status).run(out, err, commands)
 
 
 if __name__ == "__main__":

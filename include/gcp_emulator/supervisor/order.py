@@ -29,15 +29,15 @@ class Order:
         return json.dumps(asdict(self)).encode() + b"\n"
 
 
-def read_order(fd: int) -> Order:
-    """Reads one line, not a byte more: what follows are commands. Raises EOFError when the emulator is gone."""
-    line = bytearray()
-    while not line.endswith(b"\n"):
-        # a socket or pipe gives what is there; commands come only after `started` was answered
+def read_order(fd: int) -> tuple[Order, bytes]:
+    """The order and what was read of the commands after it. Raises EOFError when the emulator is gone."""
+    read = b""
+    while b"\n" not in read:
         part = os.read(fd, 65536)
         if not part:
             raise EOFError
-        line += part
+        read += part
+    line, _, commands = read.partition(b"\n")
     fields = json.loads(line)
     fields["binds"] = tuple(map(tuple, fields["binds"]))
-    return Order(**{**fields, "argv": tuple(fields["argv"]), "disk": tuple(fields["disk"])})
+    return Order(**{**fields, "argv": tuple(fields["argv"]), "disk": tuple(fields["disk"])}), commands
