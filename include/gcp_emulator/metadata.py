@@ -93,7 +93,7 @@ def _tree(identity: Identity) -> dict[str, Any]:
             "service-accounts": {"default": account, identity.email: account},
             "zone": f"{place}/zones/{identity.region}-1",
         },
-        "project": {"numeric-project-id": identity.number, "project-id": identity.project},
+        "project": {"numeric-project-id": int(identity.number), "project-id": identity.project},
         "universe": {"universe-domain": "googleapis.com"},
     }
 
@@ -108,7 +108,7 @@ def _found(tree: Mapping[str, Any], words: list[str], request: Request) -> Respo
         return JSONResponse(_camel(node), headers=_FLAVOR)
     if isinstance(node, Mapping):
         node = [f"{name}/" if isinstance(child, Mapping) else name for name, child in node.items()]
-    text = "\n".join(node) + "\n" if isinstance(node, list) else node
+    text = "\n".join(node) + "\n" if isinstance(node, list) else str(node)
     return PlainTextResponse(text, headers=_FLAVOR)
 
 

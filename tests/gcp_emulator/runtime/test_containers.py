@@ -44,13 +44,20 @@ def test_a_sidecar_that_ends_early_does_not_end_the_task(world):
 
 
 def test_a_container_starts_after_those_that_it_depends_on(world):
-    world.image("code", main_py="print('up')\nimport time\ntime.sleep(60)")
-    first = world.script("first", "echo up; sleep 60")
-    second = world.script("second", "echo up; sleep 60", depends_on=("first",))
-    main = world.script("main", "ps -o args= >/dev/null; sleep 0.3", depends_on=("second",))
-    ran = world.run(TaskSpec("t", (main, second, first)))
+    mounts = (Mount("v", "/v"),)
+    started = "cut -d' ' -f22 /proc/$$/stat; touch $0/$1; "
+    script = started + "while ! test -e $0/main -a -e $0/a -a -e $0/b; do sleep 0.02; done"
+
+    def container(name, *depends_on):
+        return world.script(name, script, args=("/v", name), mounts=mounts, depends_on=depends_on)
+
+    spec = TaskSpec(
+        "t", (container("main", "b"), container("b", "a"), container("a")), volumes=(Volume("v"),)
+    )
+    ran = world.run(spec)
+    ticks = {who: int(line) for who, _, line in ran.log}
     assert ran.result.exit_code == 0
-    assert {container for container, _, _ in ran.log} == {"first", "second"}
+    assert ticks["a"] <= ticks["b"] <= ticks["main"]
 
 
 @pytest.mark.parametrize("path", [None, "/health"])
