@@ -17,6 +17,7 @@ from gcp_emulator.run.spec import Surroundings
 from gcp_emulator.runtime import Runtime
 from gcp_emulator.services.executions import Executions
 from gcp_emulator.services.jobs import Jobs
+from gcp_emulator.services.logging import LoggingServiceV2
 from gcp_emulator.services.operations import Operations
 from gcp_emulator.services.secrets import SecretManagerService
 from gcp_emulator.services.tasks import Tasks
@@ -97,6 +98,7 @@ class Emulator:
             "google.cloud.run.v2.Tasks": Tasks(self._store, self._engine),
             "google.longrunning.Operations": operations,
             "google.cloud.secretmanager.v1.SecretManagerService": secrets,
+            "google.logging.v2.LoggingServiceV2": LoggingServiceV2(self._logs),
         }
 
     async def _metadata_host(self, service_account: str, project: str) -> str:

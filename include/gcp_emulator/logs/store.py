@@ -3,7 +3,7 @@
 import asyncio
 import bisect
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,7 +129,3 @@ def _insert(entries: list[Kept], kept: Kept) -> None:
         bisect.insort(entries, kept)
     else:
         entries.append(kept)
-
-
-def ordered(entries: list[Kept], *, newest_first: bool) -> Iterator[Kept]:
-    return reversed(entries) if newest_first else iter(entries)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from gcp_emulator.errors import ApiError, PermissionDenied
+from gcp_emulator.errors import ApiError
 from gcp_emulator.messages import now
 from gcp_emulator.run import conditions
 from gcp_emulator.run import execution as life
@@ -92,7 +92,7 @@ class ExecutionRunner:
 
     def _refuse(self, error: RuntimeFailure | SecretsDenied) -> None:
         if isinstance(error, SecretsDenied):
-            self.error, reason = PermissionDenied(str(error)), Reason.SECRETS_ACCESS_CHECK_FAILED
+            self.error, reason = type(error.error)(str(error)), Reason.SECRETS_ACCESS_CHECK_FAILED
             kind = conditions.RESOURCES_AVAILABLE
         else:
             self.error, reason = image_error(error), Reason.CONTAINER_MISSING

@@ -16,7 +16,11 @@ class SecretReader(Protocol):
 
 
 class SecretsDenied(Exception):
-    """A secret that a job refers to cannot be read."""
+    """A secret that a job refers to cannot be read; `error` is Secret Manager's own."""
+
+    def __init__(self, name: str, account: str, error: ApiError) -> None:
+        super().__init__(f"Secret {name} cannot be read by service account {account}: {error.message}")
+        self.error = error
 
 
 def version_name(project: str, secret: str, version: str) -> str:
@@ -61,9 +65,4 @@ class SecretValues:
         try:
             return self._reader.payload(name)
         except ApiError as error:
-            raise SecretsDenied(
-                f"Permission denied on secret: {name} for Revision service account {self._account}. "
-                "The service account used must be granted the 'Secret Manager Secret Accessor' role "
-                "(roles/secretmanager.secretAccessor) at the secret, project or higher level. "
-                f"({error.message})"
-            ) from error
+            raise SecretsDenied(name, self._account, error) from error

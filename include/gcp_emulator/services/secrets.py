@@ -8,8 +8,9 @@ from google.protobuf import empty_pb2, wrappers_pb2
 
 from gcp_emulator.calls import Call
 from gcp_emulator.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from gcp_emulator.filters import check, matches, parse
 from gcp_emulator.messages import SECRETS, Secret, SecretVersion, message_class, now
-from gcp_emulator.pages import list_page
+from gcp_emulator.pages import make_token, page_size, read_token
 from gcp_emulator.run.execution import new_etag
 from gcp_emulator.store import Store
 
@@ -62,11 +63,11 @@ class SecretManagerService:
         return self._secret(request.name)
 
     async def ListSecrets(self, request: Any, call: Call) -> Any:
-        found, token = list_page(self._store, Secret, request.parent, request)
-        matching = [secret for secret in found if _matches(secret, request.filter)]
-        total = len(self._store.page(Secret, request.parent))
+        if not PARENT.fullmatch(request.parent):
+            raise InvalidArgument(f"Invalid resource field value in the request: parent [{request.parent}].")
+        found, token, total = self._filtered(Secret, request.parent, request)
         return message_class(f"{SECRETS}.ListSecretsResponse")(
-            secrets=matching, next_page_token=token, total_size=total
+            secrets=found, next_page_token=token, total_size=total
         )
 
     async def UpdateSecret(self, request: Any, call: Call) -> Any:
@@ -127,12 +128,21 @@ class SecretManagerService:
 
     async def ListSecretVersions(self, request: Any, call: Call) -> Any:
         secret = self._secret(request.parent)
-        found, token = list_page(self._store, SecretVersion, secret.name, request)
-        matching = [version for version in found if _matches(version, request.filter)]
-        total = len(self._store.page(SecretVersion, secret.name))
+        found, token, total = self._filtered(SecretVersion, secret.name, request)
         return message_class(f"{SECRETS}.ListSecretVersionsResponse")(
-            versions=matching, next_page_token=token, total_size=total
+            versions=found, next_page_token=token, total_size=total
         )
+
+    def _filtered(self, cls: Any, parent: str, request: Any) -> tuple[list[Any], str, int]:
+        """A page of what fulfils the request's filter, the next page's token, and how many there are in all."""
+        wanted = parse(request.filter)
+        check(wanted, cls)
+        rows = [(seq, message) for seq, message in self._store.page(cls, parent) if matches(wanted, message)]
+        scope = (cls.DESCRIPTOR.full_name, parent, request.filter)
+        position, size = read_token(request.page_token, *scope), page_size(request.page_size, 25_000, 25_000)
+        rest = [row for row in rows if position is None or row[0] < int(position)]
+        token = make_token(rest[size - 1][0], *scope) if len(rest) > size else ""
+        return [message for _, message in rest[:size]], token, len(rows)
 
     async def AccessSecretVersion(self, request: Any, call: Call) -> Any:
         data = self.payload(request.name)
@@ -198,7 +208,3 @@ def _check_labels(labels: Any) -> None:
             raise InvalidArgument(
                 f"Label key [{key}] must begin with a lowercase letter and hold a-z, 0-9, _ and -."
             )
-
-
-def _matches(resource: Any, text: str) -> bool:
-    return True

@@ -1,0 +1,135 @@
+"""google.logging.v2.LoggingServiceV2"""
+
+import asyncio
+import itertools
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+from google.protobuf import empty_pb2
+
+from gcp_emulator.calls import Call
+from gcp_emulator.errors import InvalidArgument, NotFound
+from gcp_emulator.logs.query import Query
+from gcp_emulator.logs.store import Kept, LogStore, Position
+from gcp_emulator.messages import LOGGING, LogEntry, message_class
+from gcp_emulator.pages import make_token, page_size, read_token
+
+PARENT = re.compile(r"(projects|folders|organizations|billingAccounts)/[^/]+")
+LOG_NAME = re.compile(r"(projects|folders|organizations|billingAccounts)/[^/]+/logs/[\w.%-]{1,511}", re.ASCII)
+ORDERS = {"": False, "timestamp asc": False, "timestamp": False, "timestamp desc": True}
+DEFAULT_PAGE = 50
+BUFFER_S = 2.0  # https://cloud.google.com/logging/docs/reference/v2/rpc: TailLogEntriesRequest.buffer_window
+
+
+class LoggingServiceV2:
+    """Writes, finds and follows log entries."""
+
+    def __init__(self, store: LogStore) -> None:
+        self._store = store
+
+    async def WriteLogEntries(self, request: Any, call: Call) -> Any:
+        entries = [_completed(entry, request) for entry in request.entries]
+        if not entries:
+            raise InvalidArgument("A write must have at least one entry.")
+        if not request.dry_run:
+            for entry in entries:
+                self._store.add(entry)
+        return message_class(f"{LOGGING}.WriteLogEntriesResponse")()
+
+    async def ListLogEntries(self, request: Any, call: Call) -> Any:
+        query = Query.read(_parents(request.resource_names), request.filter)
+        if request.order_by not in ORDERS:
+            raise InvalidArgument(
+                f"order_by must be 'timestamp asc' or 'timestamp desc', not '{request.order_by}'"
+            )
+        newest_first = ORDERS[request.order_by]
+        scope = (query.parents, request.filter, newest_first)
+        token = read_token(request.page_token, *scope)
+        after = Position.read(token) if token else None
+        size = page_size(request.page_size, DEFAULT_PAGE)
+        rest = _beyond(query.run(self._store, newest_first=newest_first), after, newest_first)
+        found = list(itertools.islice(rest, size + 1))
+        response = message_class(f"{LOGGING}.ListLogEntriesResponse")()
+        response.entries.extend(kept.entry for kept in found[:size])
+        if len(found) > size:
+            response.next_page_token = make_token(str(found[size - 1].position), *scope)
+        return response
+
+    async def ListLogs(self, request: Any, call: Call) -> Any:
+        parents = _parents([*request.resource_names] or [request.parent])
+        names = self._store.log_names(parents)
+        scope = ("logs", *parents)
+        token = read_token(request.page_token, *scope)
+        rest = [name for name in names if token is None or name > token]
+        size = page_size(request.page_size, DEFAULT_PAGE)
+        response = message_class(f"{LOGGING}.ListLogsResponse")(log_names=rest[:size])
+        if len(rest) > size:
+            response.next_page_token = make_token(rest[size - 1], *scope)
+        return response
+
+    async def DeleteLog(self, request: Any, call: Call) -> Any:
+        if not LOG_NAME.fullmatch(request.log_name):
+            raise InvalidArgument(f"'{request.log_name}' is no log name such as projects/p/logs/my-log")
+        if not self._store.delete_log(request.log_name):
+            raise NotFound(f"Log {request.log_name} not found.")
+        return empty_pb2.Empty()
+
+    async def TailLogEntries(self, requests: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:
+        """Entries as they come, in batches as long as the buffer window; ends when the client has gone."""
+        request = await anext(aiter(requests), None)
+        if request is None:
+            return
+        query = Query.read(_parents(request.resource_names), request.filter)
+        window = (
+            request.buffer_window.ToTimedelta().total_seconds()
+            if request.HasField("buffer_window")
+            else BUFFER_S
+        )
+        answer = message_class(f"{LOGGING}.TailLogEntriesResponse")
+        with self._store.listen() as queue:
+            while True:
+                batch = [await queue.get()]
+                await asyncio.sleep(window)
+                while not queue.empty():
+                    batch.append(queue.get_nowait())
+                entries = [kept.entry for kept in sorted(batch) if query.fulfilled_by(kept.entry)]
+                if entries:
+                    yield answer(entries=entries)
+
+
+def _completed(entry: Any, request: Any) -> Any:
+    """A copy of an entry with what the request says for all of them."""
+    result = LogEntry()
+    result.CopyFrom(entry)
+    result.log_name = entry.log_name or request.log_name
+    if not LOG_NAME.fullmatch(result.log_name):
+        raise InvalidArgument(f"'{result.log_name}' is no log name such as projects/p/logs/my-log")
+    if not entry.HasField("resource"):
+        result.resource.CopyFrom(request.resource)
+    if not result.resource.type:
+        raise InvalidArgument(
+            "Missing resource: an entry or its request must say which resource it is about."
+        )
+    for key, value in request.labels.items():
+        if key not in entry.labels:
+            result.labels[key] = value
+    return result
+
+
+def _parents(names: Any) -> list[str]:
+    parents = ["/".join(name.split("/")[:2]) for name in names]
+    if not parents or not all(PARENT.fullmatch(parent) for parent in parents):
+        raise InvalidArgument(
+            f"resource_names must hold names such as projects/my-project, not {list(names)}"
+        )
+    return parents
+
+
+def _beyond(found: Any, after: Position | None, newest_first: bool) -> Any:
+    """What follows a position in the order of the list."""
+
+    def passed(kept: Kept) -> bool:
+        return after is not None and (kept.position >= after if newest_first else kept.position <= after)
+
+    return itertools.dropwhile(passed, found)
