@@ -59,9 +59,9 @@ def _error(status: str, message: str) -> Response:
 class Pages:
     """`/emulator/*`: what the emulator says about itself."""
 
-    def __init__(self, calls: CallLog, addresses: dict[str, Any]) -> None:
+    def __init__(self, calls: CallLog, about: dict[str, Any]) -> None:
         self._calls = calls
-        self._addresses = addresses
+        self._about = about
 
     async def calls(self, request: Request) -> Response:
         """Calls by method and caller; `?recent=N` adds the last N in order; DELETE starts anew."""
@@ -73,7 +73,9 @@ class Pages:
         return JSONResponse(self._calls.as_dict(int(recent)))
 
     async def health(self, request: Request) -> Response:
-        return JSONResponse({"status": "ok", **self._addresses})
+        """Where the emulator listens, and how many log entries it keeps."""
+        about = {name: value() if callable(value) else value for name, value in self._about.items()}
+        return JSONResponse({"status": "ok", **about})
 
 
 def application(dispatcher: Dispatcher, calls: CallLog, about: dict[str, Any]) -> Starlette:

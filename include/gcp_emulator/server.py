@@ -1,16 +1,20 @@
 """Puts the emulator together and serves it: one event loop, gRPC and REST side by side."""
 
-import tempfile
+import sqlite3
 from collections.abc import Mapping
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from gcp_emulator import rest, rpc, web
 from gcp_emulator.calls import CallLog
 from gcp_emulator.dispatch import Dispatcher
+from gcp_emulator.errors import StartError
 from gcp_emulator.logs.store import LogStore
 from gcp_emulator.logs.tasks import TaskLogs
+from gcp_emulator.metadata import MetadataServers
 from gcp_emulator.run.engine import Engine
 from gcp_emulator.run.runner import Parts
 from gcp_emulator.run.spec import Surroundings
@@ -60,57 +64,63 @@ class Emulator:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._folder = tempfile.TemporaryDirectory(prefix="gcp-emulator-", ignore_cleanup_errors=True)
-        self._grpc: Any = None
-        self._web: web.Server | None = None
+        self._closing = AsyncExitStack()
 
     async def start(self) -> Addresses:
         """Serve; StartError when a port is taken or the state cannot be used."""
-        options, folder = self._options, Path(self._folder.name)
-        self._store = Store(options.state)
-        self._logs = LogStore()
-        calls = CallLog()
-        self._runtime = Runtime(
-            options.images, options.env_cache or folder / "envs", folder / "tasks", self._metadata_host
+        options, calls, logs = self._options, CallLog(), LogStore()
+        folder = Path(
+            self._closing.enter_context(
+                TemporaryDirectory(prefix="gcp-emulator-", ignore_cleanup_errors=True)
+            )
         )
-        dispatcher = Dispatcher(self._services(folder), calls)
-        self._grpc, grpc_port = await rpc.serve(dispatcher, options.host, options.grpc_port)
-        about: dict[str, Any] = {"project": options.project}
-        self._web = web.Server(rest.application(dispatcher, calls, about), options.host, options.rest_port)
-        rest_port = await self._web.start()
+        store = self._closing.enter_context(closing(open_store(options.state)))
+        dispatcher = Dispatcher(self._services(folder, store, logs), calls)
+        server, grpc_port = await rpc.serve(dispatcher, options.host, options.grpc_port)
+        self._closing.push_async_callback(server.stop, GRACE_S)
+        about: dict[str, Any] = {"project": options.project, "logs": logs.counts}
+        page = web.Server(rest.application(dispatcher, calls, about), options.host, options.rest_port)
+        rest_port = await page.start()
+        self._closing.push_async_callback(page.stop)
+        self._closing.push_async_callback(self._engine.close)
         addresses = Addresses(f"{options.host}:{grpc_port}", f"http://{options.host}:{rest_port}")
         about.update(grpc=addresses.grpc, rest=addresses.rest)
         return addresses
 
-    def _services(self, folder: Path) -> Mapping[str, Any]:
-        secrets = SecretManagerService(self._store)
+    def _services(self, folder: Path, store: Store, logs: LogStore) -> Mapping[str, Any]:
+        options = self._options
+        metadata = MetadataServers(str(PROJECT_NUMBER))
+        self._closing.push_async_callback(metadata.close)
+        cache = options.env_cache or folder / "environments"
+        runtime = Runtime(options.images, cache, folder / "tasks", metadata.address)
+        self._closing.push_async_callback(runtime.close)
+        secrets = SecretManagerService(store)
         around = Surroundings(
             secrets=secrets,
-            folders=(self._options.state or folder) / "volumes",
+            folders=(options.state or folder) / "volumes",
             default_service_account=f"{PROJECT_NUMBER}-compute@developer.gserviceaccount.com",
         )
-        operations = Operations(self._store)
-        self._engine = Engine(Parts(self._store, self._runtime, around, TaskLogs(self._logs)), operations)
+        operations = Operations(store)
+        self._engine = Engine(Parts(store, runtime, around, TaskLogs(logs)), operations)
         self._engine.recover()
         return {
-            "google.cloud.run.v2.Jobs": Jobs(self._store, self._engine, operations, self._runtime),
-            "google.cloud.run.v2.Executions": Executions(self._store, self._engine, operations),
-            "google.cloud.run.v2.Tasks": Tasks(self._store, self._engine),
+            "google.cloud.run.v2.Jobs": Jobs(store, self._engine, operations, runtime),
+            "google.cloud.run.v2.Executions": Executions(store, self._engine, operations),
+            "google.cloud.run.v2.Tasks": Tasks(store, self._engine),
             "google.longrunning.Operations": operations,
             "google.cloud.secretmanager.v1.SecretManagerService": secrets,
-            "google.logging.v2.LoggingServiceV2": LoggingServiceV2(self._logs),
+            "google.logging.v2.LoggingServiceV2": LoggingServiceV2(logs),
         }
 
-    async def _metadata_host(self, service_account: str, project: str) -> str:
-        return "127.0.0.1:1"
-
     async def stop(self) -> None:
-        """Stop taking calls, stop what runs, close the store."""
-        await self._engine.close()
-        await self._runtime.close()
-        if self._web is not None:
-            await self._web.stop()
-        if self._grpc is not None:
-            await self._grpc.stop(GRACE_S)
-        self._store.close()
-        self._folder.cleanup()
+        """End what runs, stop serving, close the store; also after a start that failed half-way."""
+        await self._closing.aclose()
+
+
+def open_store(folder: Path | None) -> Store:
+    try:
+        return Store(folder)
+    except (OSError, sqlite3.Error) as error:
+        raise StartError(
+            f"--state: cannot keep state in {folder} ({error}); choose another folder"
+        ) from error

@@ -52,8 +52,8 @@ class LogStore:
         self._by_execution: dict[str, list[Kept]] = {}
         self._listeners: set[asyncio.Queue[Kept]] = set()
 
-    def __len__(self) -> int:
-        return len(self._entries)
+    def counts(self) -> dict[str, int]:
+        return {"kept": len(self._entries), "dropped": self.dropped}
 
     def add(self, entry: Any) -> None:
         """Keep an entry, which gets its receive time and, where missing, time and insert id."""
