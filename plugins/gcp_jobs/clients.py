@@ -129,10 +129,11 @@ async def async_client(api: Api, access: Access) -> Any:
 def _hook(connection: "Connection", access: Access) -> "GoogleBaseHook":
     from airflow.providers.google.common.hooks.base_google import GoogleBaseHook
 
-    class GivenConnectionHook(GoogleBaseHook):  # type: ignore[misc]
+    class GivenConnectionHook(GoogleBaseHook):
         """The provider's hook over a connection fetched before: it may be built off the event loop."""
 
-        def get_connection(self, conn_id: str) -> "Connection":
+        @classmethod
+        def get_connection(cls, conn_id: str) -> "Connection":
             return connection
 
     return GivenConnectionHook(access.gcp_conn_id, list(access.impersonation_chain) or None)

@@ -11,7 +11,8 @@
     │   ├── NotFound             404
     │   ├── PermissionRefused    401, 403
     │   ├── ConfigurationRefused 400, a failed precondition, a field that the backend does not have
-    │   └── ImageRefused         the container image is missing or unreadable
+    │   ├── ImageRefused         the container image is missing or unreadable
+    │   └── RefusedForGood       any other refusal that another try would meet again
     ├── JobFailed                the job ended without success
     │   └── JobFailedForGood     and another try of the same would end alike
     ├── JobTimedOut              the wait's deadline passed; the job was cancelled
@@ -103,6 +104,12 @@ class ConfigurationRefused(ApiError):
 
 class ImageRefused(ApiError):
     """The container image is missing or unreadable."""
+
+    permanent = True
+
+
+class RefusedForGood(ApiError):
+    """Any other refusal that another try would meet again."""
 
     permanent = True
 

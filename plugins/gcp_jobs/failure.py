@@ -46,9 +46,10 @@ class Failure:
     def error(self, status: JobStatus, last_lines: Sequence[str] = ()) -> JobFailed:
         """Build the error that ends the task: cause, what to do, the last log lines."""
         where = status.ref.name + (f", log: {status.log_uri}" if status.log_uri else "")
-        tail = "\nLast log lines:\n" + "\n".join(f"  {line}" for line in last_lines) if last_lines else ""
         kind = JobFailedForGood if self.permanent else JobFailed
-        return kind(f"Job failed [{self.kind}]: {self.cause}", where=where, todo=self.todo + tail)
+        return kind(
+            f"Job failed [{self.kind}]: {self.cause}", where=where, todo=self.todo + listed(last_lines)
+        )
 
 
 _REASONS: dict[str, tuple[FailureClass, str]] = {
@@ -136,6 +137,11 @@ def _by_code(exit_info: ExitInfo, said: str, meanings: Mapping[int, ExitMeaning]
         f"the container ended with {ended}{task}" + _quoted(said),
         "The cause is in the log lines of the container.",
     )
+
+
+def listed(lines: Sequence[str]) -> str:
+    """Give the last log lines as the end of a message."""
+    return "\nLast log lines:\n" + "\n".join(f"  {line}" for line in lines) if lines else ""
 
 
 def _quoted(text: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, Self
 
-from gcp_jobs.backends.base import JobBackend
+from gcp_jobs.backends.base import JobBackend, RunRequest
 from gcp_jobs.errors import GcpJobsError, NotFound, TransientApiError
 from gcp_jobs.model import ENDING, JobRef, JobState, JobStatus
 from gcp_jobs.waiting import Backoff, Log, drive, end, patiently
@@ -93,9 +93,10 @@ class Launcher:
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
 
-    def start(self, job: JobRef, submit: Callable[[str], JobRef]) -> Started:
-        """Attach to this attempt's run, or start it with `submit(run_key)`.
+    def start(self, request: RunRequest, prepare: Callable[[], None]) -> Started:
+        """Attach to this attempt's run, or start it; `prepare` runs before a start only.
 
+        :param request: the run; its key is set here
         :raises TransientApiError: the API kept failing for longer than `patience_s`
         """
         intent = Intent.load(self.store)
@@ -107,12 +108,14 @@ class Launcher:
                 replace(intent, run=status.ref.run).save(self.store)
                 return Started(status.ref, intent.run_key, attached=True)
             generation = self._next_generation(intent)
+        prepare()
         key = self.attempt.run_key(generation)
         since = datetime.now(UTC).isoformat()
-        intent = Intent(generation, self.attempt.clear_number, key, job.to_dict(), since)
+        intent = Intent(generation, self.attempt.clear_number, key, request.job.to_dict(), since)
         intent.save(self.store)
-        ref = self._submit(intent, submit)
+        ref = self._submit(intent, replace(request, run_key=key))
         replace(intent, run=ref.run).save(self.store)
+        self.log.info("Started execution %s of %s", ref, ref.parent)
         return Started(ref, key, attached=False)
 
     def _settled(self, intent: Intent) -> JobStatus | None:
@@ -154,12 +157,12 @@ class Launcher:
             return None
         return found[-1] if found else None
 
-    def _submit(self, intent: Intent, submit: Callable[[str], JobRef]) -> JobRef:
+    def _submit(self, intent: Intent, request: RunRequest) -> JobRef:
         """Ask again after a passing fault, but never without looking whether the call had gone through."""
         until, pace = self.clock() + self.patience_s, Backoff(1.0, 30.0)
         while True:
             try:
-                return submit(intent.run_key)
+                return self.backend.submit(request)
             except TransientApiError as error:
                 if self.clock() > until:
                     raise

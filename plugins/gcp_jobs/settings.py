@@ -138,6 +138,11 @@ class Settings(BaseSettings):
     )
 
     @property
+    def dataset_suffix(self) -> str:
+        """What the ingestion container puts behind the dataset's name: nothing in production."""
+        return "" if self.environment == "prod" else f"_{self.environment}"
+
+    @property
     def manage_jobs(self) -> bool:
         """Whether the operator writes job definitions: only where no deployment does."""
         return self.environment in ("local", "dev")

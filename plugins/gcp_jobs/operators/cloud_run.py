@@ -3,27 +3,28 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
-from gcp_jobs.errors import ApiError, GcpJobsError, JobTimedOut, NotFound, TemplateError
+from gcp_jobs import ownership
+from gcp_jobs.backends.base import RunRequest
+from gcp_jobs.clients import Access
+from gcp_jobs.errors import ApiError, GcpJobsError, RefusedForGood, TemplateError
+from gcp_jobs.job_run import Carry, JobRun
 from gcp_jobs.links import ExecutionLink, LogLink, urls
-from gcp_jobs.model import ExitInfo, JobRef, JobResult, JobState, JobStatus
+from gcp_jobs.model import JobRef, JobSpec, JobStatus
+from gcp_jobs.once import Attempt, Intent
 from gcp_jobs.operators.rendering import default_deferrable, mask_sensitive, with_our_templates
 from gcp_jobs.settings import settings
+from gcp_jobs.template import JobTemplate, inline, parse
 
 if TYPE_CHECKING:
     import jinja2
     from airflow.sdk import Context
-
-    from gcp_jobs.backends.cloud_run import CloudRunBackend
-    from gcp_jobs.logs import LogFollower
-    from gcp_jobs.once import Started
-    from gcp_jobs.ownership import Claim
-    from gcp_jobs.template import JobTemplate
 
 
 class CloudRunJobOperator(BaseOperator):
@@ -110,7 +111,7 @@ class CloudRunJobOperator(BaseOperator):
         self.manage_job = manage_job
         self.cancel_on_kill = cancel_on_kill
         self.template_name = template
-        self._claim: Claim | None = None
+        self._claim: ownership.Claim | None = None
         self._unfinished: JobRef | None = None
 
     # rendering
@@ -136,63 +137,72 @@ class CloudRunJobOperator(BaseOperator):
     def execute(self, context: "Context") -> dict[str, Any]:
         """Start the job, or attach to the run of an earlier try; wait; give the result."""
         with self._edge(context):
-            template = self._template()
-            started = self._start(context, template)
+            run, template = self._run(), self._template()
+            attempt, store = _attempt(context), context.get("task_state_store")
+            manage = settings().manage_jobs if self.manage_job is None else self.manage_job
+            spec = template.spec if template else None
+            started = run.start(attempt, store, self._request(context, template), spec, manage=manage)
             self._own(context, started.ref)
-            run = {
-                "ref": started.ref.to_dict(),
-                "deadline": self._deadline(),
-                "digest": template.spec.digest if template else "",
-                "show_task": self._many_tasks(template),
-            }
+            carry = Carry(started.ref, self._deadline(), spec.digest if spec else "", self._many_tasks(spec))
             if self.deferrable:
-                self._defer(run, cursor=None)
-            return self._wait_here(run)
+                self._defer(carry, cursor=None)
+            try:
+                ended = run.wait(carry)
+            except AirflowTaskTimeout:
+                self._give_up()
+                raise
+            return self._verdict(ended.status or run.read(started.ref), carry, timed_out=ended.timed_out)
 
-    def execute_complete(
-        self, context: "Context", event: dict[str, Any], run: dict[str, Any]
-    ) -> dict[str, Any]:
+    def execute_complete(self, context: "Context", event: dict[str, Any]) -> dict[str, Any]:
         """Take over from the trigger: read the truth once more, bring the rest of the log, give the verdict."""
         with self._edge(context):
-            ref = JobRef.from_dict(run["ref"])
-            self._own(context, ref)
+            run, carry, timed_out = (
+                self._run(),
+                Carry.from_dict(event["carry"]),
+                event["outcome"] == "timed_out",
+            )
+            self._own(context, carry.ref)
             if event["outcome"] == "error":
-                kind = ApiError if not event.get("permanent") else _PermanentApiError
-                raise kind(f"the wait broke: {event['error']}", where=ref.name)
-            status = self._read(ref)
-            if not status.terminal and event["outcome"] != "timed_out":
-                self.log.info("Execution %s is %s after all: waiting on", ref, status.state)
-                self._defer(run, cursor=event["cursor"])
-            follower = self._follower(run, event["cursor"])
+                kind = RefusedForGood if event.get("permanent") else ApiError
+                raise kind(f"the wait broke: {event['error']}", where=carry.ref.name)
+            status = run.read(carry.ref)
+            if not status.terminal and not timed_out:
+                self.log.info("Execution %s is %s after all: waiting on", carry.ref, status.state)
+                self._defer(carry, event["cursor"])
+            follower = run.follower(carry, event["cursor"])
             if follower:
                 follower.poll(last=True)
-            return self._verdict(status, run, timed_out=event["outcome"] == "timed_out")
+            return self._verdict(status, carry, timed_out=timed_out)
 
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: "Context"
     ) -> Any:
         """Resume; where Airflow gave the trigger up and no try is left, the run is cancelled first."""
         if next_method == TRIGGER_FAIL_REPR:
-            from gcp_jobs.once import Intent
-
             intent = Intent.load(context.get("task_state_store"))
-            if intent and intent.run and self._last_try(context):
-                self._end(intent.ref)
+            if intent and intent.run and _last_try(context):
+                self._unfinished = intent.ref
+                self._give_up()
         return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
         """Cancel the run if a user ended the task, and only then (see gcp_jobs.ownership)."""
         claim, ref = self._claim, self._unfinished
         if claim and ref and self.cancel_on_kill:
-            from gcp_jobs import ownership
+            ownership.on_worker_kill(claim, lambda: self._run().backend.cancel(ref))
 
-            ownership.on_worker_kill(claim, lambda: self._backend().cancel(ref))
+    # their steps
 
-    # its steps
+    def _run(self) -> JobRun:
+        from gcp_jobs.backends.cloud_run import CloudRunBackend
 
-    def _template(self) -> "JobTemplate | None":
-        from gcp_jobs.template import inline, parse
+        region = self._job(self._template()).region if self.use_regional_endpoint else ""
+        access = Access.of(self.gcp_conn_id, self.impersonation_chain, self.transport, region)
+        return JobRun(
+            CloudRunBackend(access), access, self.log, float(self.polling_period_seconds), self.verbose
+        )
 
+    def _template(self) -> JobTemplate | None:
         if self.template is not None and self.spec is not None:
             raise TemplateError(
                 "template and spec are both given", where=f"task {self.task_id}", todo="Keep one."
@@ -203,7 +213,7 @@ class CloudRunJobOperator(BaseOperator):
             return parse(self.template, source=name, settings=settings(), overrides=mine)
         return inline(self.spec, settings(), mine) if self.spec is not None else None
 
-    def _job(self, template: "JobTemplate | None") -> JobRef:
+    def _job(self, template: JobTemplate | None) -> JobRef:
         if template:
             return JobRef("cloud_run", template.spec.project, template.spec.region, template.spec.name)
         if not self.job_name:
@@ -213,132 +223,53 @@ class CloudRunJobOperator(BaseOperator):
         here = settings()
         return JobRef("cloud_run", self.project_id or here.project, self.region or here.region, self.job_name)
 
-    def _start(self, context: "Context", template: "JobTemplate | None") -> "Started":
-        from gcp_jobs.backends.base import RunRequest
-        from gcp_jobs.once import Attempt, Launcher
-
-        backend, job, ti = self._backend(), self._job(template), context["ti"]
-        attempt = Attempt(ti.dag_id, ti.run_id, ti.task_id, _map_index(ti), _clear_number(context))
-
-        def submit(run_key: str) -> JobRef:
-            request = RunRequest(
-                job, run_key,
-                container="main" if template and template.spec.containers else "",
-                args=None if self.args is None else tuple(map(str, self.args)),
-                env={**_labels(ti), **{k: str(v) for k, v in (self.env or {}).items()}},
-                overrides=self.overrides or {},
-            )  # fmt: skip
-            return backend.submit(request)
-
-        def define_and_submit(run_key: str) -> JobRef:
-            self._define(template)
-            return submit(run_key)
-
-        launcher = Launcher(
-            backend, context.get("task_state_store"), attempt, settings().api_patience_seconds, self.log
+    def _request(self, context: "Context", template: JobTemplate | None) -> RunRequest:
+        return RunRequest(
+            self._job(template),
+            run_key="",
+            container="main" if template and template.spec.containers else "",
+            args=None if self.args is None else tuple(map(str, self.args)),
+            env={**_who(context["ti"]), **{k: str(v) for k, v in (self.env or {}).items()}},
+            overrides=self.overrides or {},
         )
-        started = launcher.start(job, define_and_submit)
-        if not started.attached:
-            self.log.info("Started execution %s of %s", started.ref, job.parent)
-        return started
-
-    def _define(self, template: "JobTemplate | None") -> None:
-        if template is None:
-            return
-        manage = settings().manage_jobs if self.manage_job is None else self.manage_job
-        if manage:
-            change = self._backend().ensure(template.spec)
-            self.log.info("Job %s is %s (spec %.12s)", template.spec.name, change, template.spec.digest)
-            return
-        for line in self._backend().drift(template.spec):
-            self.log.warning("Job %s differs from its template: %s", template.spec.name, line)
 
     def _own(self, context: "Context", ref: JobRef) -> None:
-        from gcp_jobs.ownership import OWNER, Claim
-
-        ti = context["ti"]
+        """From here on this try answers for the run: XCom says so, and links lead to it."""
         self._unfinished = ref
-        self._claim = Claim(
-            ti.dag_id, ti.run_id, ti.task_id, _map_index(ti), _clear_number(context), ref.name
-        )
-        for key, value in {OWNER: ref.name, **urls(ref)}.items():
-            ti.xcom_push(key=key, value=value)
+        self._claim = ownership.Claim(**asdict(_attempt(context)), job=ref.name)
+        for key, value in {ownership.OWNER: ref.name, **urls(ref)}.items():
+            context["ti"].xcom_push(key=key, value=value)
 
-    def _defer(self, run: dict[str, Any], cursor: dict[str, Any] | None) -> NoReturn:
+    def _defer(self, carry: Carry, cursor: dict[str, Any] | None) -> NoReturn:
         from gcp_jobs.triggers.job import JobTrigger
 
-        self.defer(
-            trigger=JobTrigger(
-                ref=run["ref"], access=self._access().to_dict(), deadline=run["deadline"],
-                period=float(self.polling_period_seconds),
-                claim=self._claim.to_dict() if self._claim and self.cancel_on_kill else None,
-                cursor=cursor, follow_log=self.verbose, show_task=run["show_task"],
-            ),
-            method_name="execute_complete",
-            kwargs={"run": run},
-        )  # fmt: skip
+        run = self._run()
+        trigger = JobTrigger(
+            ref=carry.ref.to_dict(),
+            access=run.access.to_dict(),
+            deadline=carry.deadline,
+            period=run.period_s,
+            claim=self._claim.to_dict() if self._claim and self.cancel_on_kill else None,
+            cursor=cursor,
+            follow_log=self.verbose,
+            show_task=carry.show_task,
+            carry=carry.to_dict(),
+        )
+        self.defer(trigger=trigger, method_name="execute_complete")
 
-    def _wait_here(self, run: dict[str, Any]) -> dict[str, Any]:
-        from gcp_jobs.waiting import Ended, drive, wait
-
-        ref, follower = JobRef.from_dict(run["ref"]), self._follower(run, None)
-        steps = wait(ref, deadline=run["deadline"], period=float(self.polling_period_seconds), log=self.log)
-        try:
-            ended: Ended = drive(steps, self._backend(), ref, follower)
-        except AirflowTaskTimeout:
-            self._end(ref)
-            raise
-        if follower:
-            follower.poll(last=True)
-        return self._verdict(ended.status or self._read(ref), run, timed_out=ended.timed_out)
-
-    def _verdict(self, status: JobStatus, run: dict[str, Any], *, timed_out: bool) -> dict[str, Any]:
-        """Give the result of a success; raise what explains anything else."""
+    def _verdict(self, status: JobStatus, carry: Carry, *, timed_out: bool) -> dict[str, Any]:
         if status.terminal:
             self._unfinished = None
-        if status.state is JobState.SUCCEEDED:
-            result = JobResult.of(status, ExitInfo(code=0), run["digest"])
-            self.log.info("Execution %s succeeded in %s s", status.ref, result.duration_s)
-            return result.to_dict()
-        from gcp_jobs.logs import tail
-
-        last = tail(status.ref, self._access())
-        if timed_out:
-            raise JobTimedOut(
-                f"the job did not end within its deadline and was cancelled (now {status.state})",
-                where=status.ref.name,
-                todo="Raise timeout_seconds, or find out in its log where the time went." + _listed(last),
-            )
-        from gcp_jobs.failure import explain
-
         template = self._template()
-        failure = explain(status, self._exit_info(status), template.exit_codes if template else {})
-        raise failure.error(status, last)
+        exit_codes = template.exit_codes if template else {}
+        result = self._run().verdict(status, carry, exit_codes, timed_out=timed_out)
+        self.log.info("Execution %s succeeded in %s s", carry.ref, result.duration_s)
+        return result.to_dict()
 
-    def _exit_info(self, status: JobStatus) -> ExitInfo:
-        try:
-            return self._backend().exit_info(status)
-        except ApiError as error:
-            self.log.warning("No exit code: %s", error)
-            return ExitInfo()
-
-    def _read(self, ref: JobRef) -> JobStatus:
-        from gcp_jobs.waiting import patiently
-
-        try:
-            return patiently(
-                lambda: self._backend().get(ref), patience=settings().api_patience_seconds, log=self.log
-            )
-        except NotFound:
-            return JobStatus(ref, JobState.GONE)
-
-    def _end(self, ref: JobRef) -> None:
-        from gcp_jobs.waiting import drive, end
-
-        if self.cancel_on_kill:
-            self.log.info("Nobody waits for execution %s any more: cancelling it", ref)
-            drive(end(ref, log=self.log), self._backend(), ref, None)
-            self._unfinished = None
+    def _give_up(self) -> None:
+        if self._unfinished and self.cancel_on_kill:
+            self._run().end(self._unfinished)
+        self._unfinished = None
 
     @contextmanager
     def _edge(self, context: "Context") -> Iterator[None]:
@@ -346,15 +277,11 @@ class CloudRunJobOperator(BaseOperator):
         try:
             yield
         except GcpJobsError as error:
-            if self._unfinished and (error.permanent or self._last_try(context)):
-                self._end(self._unfinished)
+            if error.permanent or _last_try(context):
+                self._give_up()
             if error.permanent:
                 raise AirflowFailException(str(error)) from error
             raise
-
-    def _last_try(self, context: "Context") -> bool:
-        ti = context["ti"]
-        return int(ti.try_number) > int(getattr(ti, "max_tries", 0) or 0)
 
     def _deadline(self) -> float | None:
         limits = [float(self.timeout_seconds)] if self.timeout_seconds is not None else []
@@ -362,45 +289,23 @@ class CloudRunJobOperator(BaseOperator):
             limits.append(self.execution_timeout.total_seconds())
         return time.time() + min(limits) if limits else None
 
-    def _many_tasks(self, template: "JobTemplate | None") -> bool:
-        count = (self.overrides or {}).get("task_count") or (template.spec.task_count if template else 1)
+    def _many_tasks(self, spec: JobSpec | None) -> bool:
+        count = (self.overrides or {}).get("task_count") or (spec.task_count if spec else 1)
         return int(count) > 1
 
-    def _follower(self, run: dict[str, Any], cursor: dict[str, Any] | None) -> "LogFollower | None":
-        from gcp_jobs.logs import Cursor, LogFollower
 
-        if not self.verbose:
-            return None
-        return LogFollower(
-            JobRef.from_dict(run["ref"]), self._access(), lambda level, line: self.log.log(level, "%s", line),
-            Cursor.from_dict(cursor), show_task=run["show_task"],
-        )  # fmt: skip
-
-    def _access(self) -> Any:
-        from gcp_jobs.clients import Access
-
-        region = self._job(self._template()).region if self.use_regional_endpoint else ""
-        return Access.of(self.gcp_conn_id, self.impersonation_chain, self.transport, region)
-
-    def _backend(self) -> "CloudRunBackend":
-        from gcp_jobs.backends.cloud_run import CloudRunBackend
-
-        return CloudRunBackend(self._access())
+def _last_try(context: "Context") -> bool:
+    ti = context["ti"]
+    return int(ti.try_number) > int(getattr(ti, "max_tries", 0) or 0)
 
 
-class _PermanentApiError(ApiError):
-    permanent = True
+def _attempt(context: "Context") -> Attempt:
+    ti, clears = context["ti"], getattr(context.get("dag_run"), "clear_number", 0)
+    index = -1 if ti.map_index is None else int(ti.map_index)
+    return Attempt(ti.dag_id, ti.run_id, ti.task_id, index, int(clears or 0))
 
 
-def _map_index(ti: Any) -> int:
-    return -1 if ti.map_index is None else int(ti.map_index)
-
-
-def _clear_number(context: "Context") -> int:
-    return int(getattr(context.get("dag_run"), "clear_number", 0) or 0)
-
-
-def _labels(ti: Any) -> dict[str, str]:
+def _who(ti: Any) -> dict[str, str]:
     """Who runs it, for the job's own use: Cloud Run cannot label a single execution."""
     trace = getattr(ti, "context_carrier", None) or {}
     ours = {
@@ -411,7 +316,3 @@ def _labels(ti: Any) -> dict[str, str]:
         "TRACEPARENT": trace.get("traceparent", ""),
     }
     return {name: value for name, value in ours.items() if value}
-
-
-def _listed(lines: Sequence[str]) -> str:
-    return "\nLast log lines:\n" + "\n".join(f"  {line}" for line in lines) if lines else ""

@@ -17,7 +17,7 @@ from gcp_jobs.waiting import Ended, adrive, end, wait
 
 class JobTrigger(BaseTrigger):
     """
-    Fires once, when the run is over: {"outcome": "ended" | "timed_out" | "error", "error": ..., "cursor": ...}.
+    Fires once, when the run is over: {"outcome": "ended" | "timed_out" | "error", "error", "cursor", "carry"}.
 
     The verdict itself is read again by whoever resumes: an event is a hint.
 
@@ -29,6 +29,7 @@ class JobTrigger(BaseTrigger):
     :param cursor: how far its log was followed, None for the beginning
     :param follow_log: whether to bring the run's log into the task log
     :param show_task: whether each line says which task of the run wrote it
+    :param carry: given back in the event as it is (`airflow dags test` loses a deferral's kwargs)
     """
 
     def __init__(
@@ -41,14 +42,16 @@ class JobTrigger(BaseTrigger):
         cursor: dict[str, Any] | None = None,
         follow_log: bool = True,
         show_task: bool = False,
+        carry: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.ref, self.access, self.deadline, self.period = ref, access, deadline, period
         self.claim, self.cursor, self.follow_log, self.show_task = claim, cursor, follow_log, show_task
+        self.carry = carry or {}
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Give class path and arguments: a triggerer rebuilds the trigger from these alone."""
-        names = ("ref", "access", "deadline", "period", "claim", "cursor", "follow_log", "show_task")
+        names = ("ref", "access", "deadline", "period", "claim", "cursor", "follow_log", "show_task", "carry")
         return "gcp_jobs.triggers.job.JobTrigger", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -69,7 +72,7 @@ class JobTrigger(BaseTrigger):
             self.log.exception("The wait for %s broke", ref)
             event = {"outcome": "error", "error": f"{type(error).__name__}: {error}", "permanent": False}
         cursor = follower.cursor if follower else Cursor.from_dict(self.cursor)
-        yield TriggerEvent({**event, "at": time.time(), "cursor": cursor.to_dict()})
+        yield TriggerEvent({**event, "at": time.time(), "cursor": cursor.to_dict(), "carry": self.carry})
 
     async def on_kill(self) -> None:
         """Cancel the run if a user ended the task, and only then (see ownership)."""

@@ -1,0 +1,149 @@
+"""One task's hold on one run of a job: define, start or attach, wait, end, judge. Blocking; the trigger has its own."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self, TypeVar
+
+from gcp_jobs.backends.base import JobBackend, RunRequest
+from gcp_jobs.clients import Access
+from gcp_jobs.errors import ApiError, JobFailed, JobTimedOut, NotFound
+from gcp_jobs.failure import explain, listed
+from gcp_jobs.logs import Cursor, LogFollower, tail
+from gcp_jobs.model import ExitInfo, JobRef, JobResult, JobSpec, JobState, JobStatus
+from gcp_jobs.once import Attempt, Launcher, Started, StateStore
+from gcp_jobs.settings import settings
+from gcp_jobs.template import ExitCode
+from gcp_jobs.waiting import Ended, Log, drive, end, patiently, wait
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Carry:
+    """What a wait takes along through the deferral and back.
+
+    :param deadline: epoch seconds past which the run is cancelled, None for never
+    :param digest: the spec's, empty where there is none
+    :param show_task: whether log lines say which task of the run wrote them
+    """
+
+    ref: JobRef
+    deadline: float | None
+    digest: str = ""
+    show_task: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the form that goes into triggers and events."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+        """Read what `to_dict` gave; keys that a later release added are ignored."""
+        known = {key: value[key] for key in cls.__slots__ if key in value}
+        return cls(**{**known, "ref": JobRef.from_dict(value["ref"])})
+
+
+@dataclass(frozen=True, slots=True)
+class JobRun:
+    """The tools for it: a backend and a log, and how patient to be."""
+
+    backend: JobBackend
+    access: Access
+    log: Log
+    period_s: float
+    verbose: bool
+
+    def define(self, spec: JobSpec, *, manage: bool) -> None:
+        """Make the definition match the spec where we are its writer, else report how it differs.
+
+        :raises NotFound: there is no definition and we do not write it
+        """
+        if manage:
+            change = self._patiently(lambda: self.backend.ensure(spec))
+            self.log.info("Job %s is %s (spec %.12s)", spec.name, change, spec.digest)
+            return
+        for line in self._patiently(lambda: self.backend.drift(spec)):
+            self.log.warning("Job %s differs from its template: %s", spec.name, line)
+
+    def start(
+        self,
+        attempt: Attempt,
+        store: StateStore | None,
+        request: RunRequest,
+        spec: JobSpec | None,
+        *,
+        manage: bool,
+    ) -> Started:
+        """Attach to this attempt's run, or start it (see gcp_jobs.once)."""
+
+        def prepare() -> None:
+            if spec:
+                self.define(spec, manage=manage)
+
+        launcher = Launcher(self.backend, store, attempt, settings().api_patience_seconds, self.log)
+        return launcher.start(request, prepare)
+
+    def wait(self, carry: Carry) -> Ended:
+        """Wait here until the run is over, following its log."""
+        follower = self.follower(carry)
+        steps = wait(carry.ref, deadline=carry.deadline, period=self.period_s, log=self.log)
+        ended: Ended = drive(steps, self.backend, carry.ref, follower)
+        if follower:
+            follower.poll(last=True)
+        return ended
+
+    def follower(self, carry: Carry, cursor: Mapping[str, Any] | None = None) -> LogFollower | None:
+        """Give what brings the run's log into ours, None where that is not wanted."""
+        if not self.verbose:
+            return None
+        log = self.log
+        return LogFollower(
+            carry.ref,
+            self.access,
+            lambda level, line: log.log(level, "%s", line),
+            Cursor.from_dict(cursor),
+            show_task=carry.show_task,
+        )
+
+    def read(self, ref: JobRef) -> JobStatus:
+        """Read the truth once, through passing faults; a run that is not there is GONE."""
+        try:
+            return self._patiently(lambda: self.backend.get(ref))
+        except NotFound:
+            return JobStatus(ref, JobState.GONE)
+
+    def end(self, ref: JobRef) -> JobStatus | None:
+        """Cancel a run that nobody waits for any more, and confirm its end (None: unconfirmed)."""
+        self.log.info("Nobody waits for execution %s any more: cancelling it", ref)
+        status: JobStatus | None = drive(end(ref, log=self.log), self.backend, ref, None)
+        return status
+
+    def verdict(
+        self, status: JobStatus, carry: Carry, exit_codes: Mapping[int, ExitCode], *, timed_out: bool
+    ) -> JobResult:
+        """Give the result of a success; raise what explains anything else.
+
+        :raises JobTimedOut: the deadline passed first
+        :raises JobFailed: anything else
+        """
+        if status.state is JobState.SUCCEEDED:
+            return JobResult.of(status, ExitInfo(code=0), carry.digest)
+        if timed_out:
+            raise JobTimedOut(
+                f"the job did not end within its deadline and was cancelled (it is {status.state})",
+                where=status.ref.name,
+                todo="Raise timeout_seconds, or find out in its log where the time went."
+                + listed(tail(status.ref, self.access)),
+            )
+        raise self._failure(status, exit_codes)
+
+    def _failure(self, status: JobStatus, exit_codes: Mapping[int, ExitCode]) -> JobFailed:
+        try:
+            exit_info = self.backend.exit_info(status)
+        except ApiError as error:
+            self.log.warning("No exit code: %s", error)
+            exit_info = ExitInfo()
+        return explain(status, exit_info, exit_codes).error(status, tail(status.ref, self.access))
+
+    def _patiently(self, ask: Callable[[], T]) -> T:
+        return patiently(ask, patience=settings().api_patience_seconds, log=self.log)

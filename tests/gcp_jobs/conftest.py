@@ -1,0 +1,212 @@
+"""A real emulator with small images of our own, and what points our clients at it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+JOB = """
+import os, sys, time, json
+mode = sys.argv[1] if len(sys.argv) > 1 else "ok"
+def say(text): print(text, flush=True)
+say("hello from " + os.environ["CLOUD_RUN_EXECUTION"])
+if mode == "lines":
+    for n in range(int(sys.argv[2])):
+        say(f"line {n}")
+        time.sleep(float(sys.argv[3]) if len(sys.argv) > 3 else 0)
+if mode == "json":
+    say(json.dumps({"severity": "WARNING", "message": "counted", "rows": 7}))
+if mode == "env":
+    say("env " + json.dumps({k: v for k, v in os.environ.items() if k in sys.argv[2:]}, sort_keys=True))
+if mode == "sleep":
+    time.sleep(float(sys.argv[2]))
+if mode == "exit":
+    say("about to fail")
+    sys.exit(int(sys.argv[2]))
+if mode == "eat":
+    hoard = bytearray(int(sys.argv[2]) * 2**20)
+    for i in range(0, len(hoard), 4096):
+        hoard[i] = 1
+    time.sleep(30)
+say("goodbye")
+"""
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """A running emulator."""
+
+    grpc: str
+    url: str
+    env: dict[str, str]
+    images: Path
+
+    def calls(self) -> dict[tuple[str, str], int]:
+        """Count of calls by (short method, caller)."""
+        with urllib.request.urlopen(f"{self.url}/emulator/calls") as answer:
+            found = json.load(answer)["calls"]
+        return {(c["method"].rpartition("/")[2], c["caller"]): c["count"] for c in found}
+
+    def count(self, method: str) -> int:
+        """Count of calls of a method by anybody."""
+        return sum(n for (name, _), n in self.calls().items() if name == method)
+
+    def reset(self) -> None:
+        """Start counting anew."""
+        urllib.request.urlopen(urllib.request.Request(f"{self.url}/emulator/calls", method="DELETE")).close()
+
+
+def start_emulator(folder: Path, images: Path) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
+    """Start `python -m gcp_emulator` on free ports and wait until it is ready."""
+    ready = folder / "ready.json"
+    env = {k: v for k, v in os.environ.items() if not k.endswith("_EMULATOR_HOST")}
+    env["PYTHONPATH"] = str(ROOT / "include")
+    command = [sys.executable, "-m", "gcp_emulator", "--grpc-port", "0", "--rest-port", "0"]
+    command += ["--images", str(images), "--ready-file", str(ready)]
+    command += ["--env-cache", str(ROOT / ".state" / "images")]
+    with (folder / "emulator.log").open("wb") as log:
+        process = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
+    until = time.monotonic() + 60
+    while not ready.exists():
+        if process.poll() is not None or time.monotonic() > until:
+            process.kill()
+            raise RuntimeError(f"no emulator:\n{(folder / 'emulator.log').read_text()}")
+        time.sleep(0.05)
+    return process, json.loads(ready.read_text())
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process that we started."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def emulator_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    folder = tmp_path_factory.mktemp("emulator")
+    image = folder / "images" / "sample_job"
+    image.mkdir(parents=True)
+    (image / "job.py").write_text(JOB)
+    (image / "requirements.txt").write_text("")
+    (image / "Dockerfile").write_text(
+        'FROM python:3.11-slim\nWORKDIR /app\nCOPY . .\nENTRYPOINT ["python", "job.py"]\nCMD ["ok"]\n'
+    )
+    process, ready = start_emulator(folder, folder / "images")
+    yield Emulator(ready["grpc"], ready["rest"], ready["env"], folder / "images")
+    stop(process)
+
+
+@pytest.fixture
+def emulator(emulator_process: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
+    """The emulator, with this test's settings, connection and clients pointing at it."""
+    from gcp_jobs import clients
+    from gcp_jobs.settings import settings
+
+    for name, value in emulator_process.env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT", "google-cloud-platform://")
+    monkeypatch.setenv("GCP_JOBS_AIRFLOW_SERVICE_ACCOUNT", "airflow@test")
+    monkeypatch.setenv("GCP_JOBS_LOG_READS_PER_MINUTE", "100000")
+    settings.cache_clear()
+    clients.forget()
+    from gcp_jobs import logs
+
+    logs.shared_pace.cache_clear()
+    emulator_process.reset()
+    yield emulator_process
+    settings.cache_clear()
+    clients.forget()
+    logs.shared_pace.cache_clear()
+
+
+@pytest.fixture
+def until() -> Callable[..., Any]:
+    """Wait for a condition: gives its first true value, fails after `seconds`."""
+
+    def wait(condition: Callable[[], Any], seconds: float = 30) -> Any:
+        end = time.monotonic() + seconds
+        while not (value := condition()):
+            assert time.monotonic() < end, "the condition never came true"
+            time.sleep(0.05)
+        return value
+
+    return wait
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port that nobody listens on."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def airflow_db() -> None:
+    """A metadata database of this worker's own."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.utils.db import initdb
+
+    initdb()
+    DagBundlesManager().sync_bundles_to_db()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Airflow 3.3 reads .airflowignore by a pathspec pattern that pathspec 1.x calls deprecated."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning"))
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One task's end in a DAG run: its state, its XCom result, and all that was printed."""
+
+    state: str
+    result: Any
+    log: str
+    rendered: dict[str, Any]
+
+
+@pytest.fixture
+def run_operator(airflow_db: None, capfd: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """Run one operator as task `job` of a DAG of its own, by dag.test."""
+    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields
+    from airflow.sdk import DAG
+
+    def run(
+        make: Callable[..., Any], name: str, *, conf: dict[str, Any] | None = None, **arguments: Any
+    ) -> Ran:
+        with DAG(name, start_date=datetime(2026, 1, 1, tzinfo=UTC), schedule=None) as dag:
+            task = make(task_id="job", **arguments)
+        bag = DagBag(dag_folder=os.devnull, bundle_path=Path(os.devnull), bundle_name="dags-folder")
+        bag.bag_dag(dag)
+        sync_bag_to_db(bag, "dags-folder", None)
+        capfd.readouterr()
+        dag_run = dag.test(run_conf=conf)
+        (instance,) = dag_run.get_task_instances()
+        rendered = RenderedTaskInstanceFields.get_templated_fields(instance) or {}
+        result = instance.xcom_pull(task_ids=task.task_id)
+        return Ran(str(instance.state), result, "".join(capfd.readouterr()), rendered)
+
+    return run
