@@ -66,7 +66,7 @@ def airflow(place: Place, cloud: Mapping[str, str], api_base_url: str) -> dict[s
             "GCP_JOBS_REGISTRY": f"{REGION}-docker.pkg.dev/{PROJECT}/gcp-jobs",
             "GCP_JOBS_JOB_SERVICE_ACCOUNT": account("job"),
             "GCP_JOBS_AIRFLOW_SERVICE_ACCOUNT": account("airflow"),
-            "GCP_JOBS_TEMPLATE_FOLDERS": json.dumps([str(ROOT / "include" / "job_templates")]),
+            "GCP_JOBS_TEMPLATE_FOLDERS": str(ROOT / "include" / "job_templates"),
             "GCP_JOBS_INGESTION_DESTINATION": "duckdb",
             "GCP_JOBS_INGESTION_DUCKDB_PATH": str(place.duckdb),
             "GCP_JOBS_INGESTION_API_BASE_URL": api_base_url,
