@@ -8,7 +8,7 @@ PY := $(BIN)/python
 export PYTHON
 export COVERAGE_ROOT := $(CURDIR)
 # nothing that a shell around us set up for Airflow, dlt or Google's clients may leak in
-CLEAN := env $(foreach v,$(filter AIRFLOW_% GOOGLE_% CLOUDSDK_% GCP_JOBS_% GCE_% DLT_% %_EMULATOR_HOST PYTHONPATH,$(shell env | sed -n 's/^\([A-Z_a-z0-9]*\)=.*/\1/p')),-u $(v))
+CLEAN := env $(foreach v,$(filter AIRFLOW_% GOOGLE_% CLOUDSDK_% GCE_% DLT_% %_EMULATOR_HOST PYTHONPATH,$(shell env | sed -n 's/^\([A-Z_a-z0-9]*\)=.*/\1/p')),-u $(v))
 LAPTOP := $(CLEAN) PYTHONPATH=include $(PY) -m laptop
 
 .PHONY: help

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.request import urlopen
@@ -21,26 +22,22 @@ def _as(identity: str) -> Sequence[tuple[str, str]]:
     return [("authorization", f"Bearer {account(identity)}")]
 
 
-def keep_secret(host: str, name: str, value: str) -> None:
-    """Makes the secret `name` with one version, unless it is there already. `host` is the emulator's host:port."""
+def keep_secret(host: str, secret: str, value: str) -> None:
+    """Makes `value` the latest version of `secret`, unless it is. `host` is the emulator's host:port."""
     client = secretmanager_v1.SecretManagerServiceClient(
         transport=SecretManagerServiceGrpcTransport(channel=grpc.insecure_channel(host))
     )
-    deployer = _as("deployer")
-    try:
-        client.create_secret(
-            parent=f"projects/{PROJECT}",
-            secret_id=name,
-            secret=secretmanager_v1.Secret(replication={"automatic": {}}),
-            metadata=deployer,
-        )
-    except exceptions.AlreadyExists:
-        return
-    client.add_secret_version(
-        parent=f"projects/{PROJECT}/secrets/{name}",
-        payload=secretmanager_v1.SecretPayload(data=value.encode()),
-        metadata=deployer,
-    )
+    deployer, parent = _as("deployer"), f"projects/{PROJECT}"
+    name = f"{parent}/secrets/{secret}"
+    wanted = secretmanager_v1.Secret(replication={"automatic": {}})
+    with suppress(exceptions.AlreadyExists):
+        client.create_secret(parent=parent, secret_id=secret, secret=wanted, metadata=deployer)
+    with suppress(exceptions.NotFound, exceptions.FailedPrecondition):
+        held = client.access_secret_version(name=f"{name}/versions/latest", metadata=deployer)
+        if held.payload.data == value.encode():
+            return
+    payload = secretmanager_v1.SecretPayload(data=value.encode())
+    client.add_secret_version(parent=name, payload=payload, metadata=deployer)
 
 
 def newest_execution(host: str) -> run_v2.Execution:

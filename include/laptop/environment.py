@@ -22,6 +22,8 @@ FOREIGN = (
     "PYTHONDONTWRITEBYTECODE",
 )
 FOREIGN_ENDINGS = ("_EMULATOR_HOST",)
+LIVE_API = "GCP_JOBS_INGESTION_API_BASE_URL"
+API_KEY = "DOG_API_KEY"
 
 
 def inherited() -> dict[str, str]:
@@ -74,6 +76,16 @@ def airflow(place: Place, cloud: Mapping[str, str], api_base_url: str) -> dict[s
             "RUNTIME__DLTHUB_TELEMETRY": "false",
         }
     )
+
+
+def live_api() -> str | None:
+    """The API to load from instead of the sample, if the user named one."""
+    return os.environ.get(LIVE_API) or None
+
+
+def api_key(place: Place) -> str:
+    """The key for the API: the user's own, else a made-up one that the sample API is told too."""
+    return os.environ.get(API_KEY) or kept_secret(place.state / "api-key")
 
 
 def kept_secret(file: Path) -> str:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from laptop import cloud, environment, summary
 from laptop.child import Child, ChildFailed
@@ -27,30 +28,26 @@ def _alone(place: Place) -> Iterator[None]:
         yield
 
 
+def _serve(stack: ExitStack, place: Place, progress: Progress, name: str, *argv: str) -> Mapping[str, Any]:
+    """Starts the module `name` of include/ and returns what its ready file says."""
+    file = place.state / f"{name}.json"
+    file.unlink(missing_ok=True)
+    child = Child(name, [name, *argv, f"--ready-file={file}"], environment.tools(), place.logs, place.state)
+    return stack.enter_context(child).ready(file, progress)
+
+
 def _services(stack: ExitStack, place: Place, progress: Progress) -> tuple[Mapping[str, str], str]:
     """Starts emulator and sample API; returns the emulator's exports and the API's base URL."""
-    key = environment.kept_secret(place.state / "api-key")
-    ready = {name: place.state / f"{name}.json" for name in ("gcp_emulator", "breeds_api")}
-    for file in ready.values():
-        file.unlink(missing_ok=True)
-    commands = {
-        "gcp_emulator": [
-            "gcp_emulator", "--grpc-port=0", "--rest-port=0",
-            f"--env-cache={place.image_environments}", f"--state={place.emulator_state}",
-        ],
-        "breeds_api": ["breeds_api", "--port=0", f"--api-key={key}"],
-    }  # fmt: skip
-    started = {
-        name: stack.enter_context(
-            Child(name, [*argv, f"--ready-file={ready[name]}"], environment.tools(), place.logs, place.state)
-        )
-        for name, argv in commands.items()
-    }
-    emulator = started["gcp_emulator"].ready(ready["gcp_emulator"], progress)
+    key = environment.api_key(place)
+    kept = (f"--env-cache={place.image_environments}", f"--state={place.emulator_state}")
+    emulator = _serve(stack, place, progress, "gcp_emulator", "--grpc-port=0", "--rest-port=0", *kept)
     progress.say(f"embedded Google Cloud: gRPC {emulator['grpc']}, REST {emulator['rest']}")
-    api = str(started["breeds_api"].ready(ready["breeds_api"], progress)["url"])
-    progress.say(f"sample breeds API: {api}")
     cloud.keep_secret(emulator["grpc"], SECRET, key)
+    if live := environment.live_api():
+        progress.say(f"breeds come from {live}")
+        return emulator["env"], live
+    api = str(_serve(stack, place, progress, "breeds_api", "--port=0", f"--api-key={key}")["url"])
+    progress.say(f"sample breeds API: {api}")
     return emulator["env"], api
 
 

@@ -63,7 +63,7 @@ def _commands(place: Place, key: str) -> dict[str, list[str]]:
             "gcp_emulator", f"--grpc-port={GRPC.number}", f"--rest-port={REST.number}",
             f"--env-cache={place.image_environments}", f"--state={place.emulator_state}",
         ],
-        "breeds-api": ["breeds_api", f"--port={BREEDS.number}", f"--api-key={key}"],
+        **({} if environment.live_api() else {"breeds-api": ["breeds_api", f"--port={BREEDS.number}", f"--api-key={key}"]}),
         **{name: ["airflow", name] for name in AIRFLOW},
     }  # fmt: skip
 
@@ -79,7 +79,8 @@ def _airflow_environment(place: Place) -> tuple[dict[str, str], dict[str, str]]:
     passwords.write_text(json.dumps(users))
     worker_logs, trigger_logs = free_ports(2)
     base = f"http://127.0.0.1:{UI.number}"
-    return environment.airflow(place, exports, f"http://127.0.0.1:{BREEDS.number}/v1") | {
+    api = environment.live_api() or f"http://127.0.0.1:{BREEDS.number}/v1"
+    return environment.airflow(place, exports, api) | {
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(UI.number),
         "AIRFLOW__API__WORKERS": "1",
@@ -120,19 +121,20 @@ def main(state: Path) -> None:
     _check_ports()
     progress = Progress()
     place = Place.of("up", state)
-    key = environment.kept_secret(place.state / "api-key")
+    key = environment.api_key(place)
     env, users = _airflow_environment(place)
     progress.say("preparing Airflow's database")
     subprocess.run(
         [sys.executable, "-m", "airflow", "db", "migrate"], env=env, check=True, capture_output=True
     )
     manager = Manager()
-    for name, argv in _commands(place, key).items():
+    commands = _commands(place, key)
+    for name, argv in commands.items():
         own = env if name in AIRFLOW else environment.tools()
         log = shlex.quote(str(place.logs / f"{name}.log"))
         command = shlex.join([sys.executable, "-m", *argv])
         manager.add_process(name, f"exec {command} >{log} 2>&1", env=own, cwd=str(ROOT))
-    progress.say(f"starting {len(AIRFLOW) + 2} processes; their output: {place.logs}")
+    progress.say(f"starting {len(commands)} processes; their output: {place.logs}")
     threading.Thread(target=_welcome, args=(progress, users, key), daemon=True).start()
     manager.loop()
     interrupted = manager.returncode in (130, 143)
