@@ -58,14 +58,14 @@ def _check_ports() -> None:
 
 def _commands(place: Place, key: str) -> dict[str, list[str]]:
     """Process name -> module and arguments."""
-    return {
-        "emulator": [
-            "gcp_emulator", f"--grpc-port={GRPC.number}", f"--rest-port={REST.number}",
-            f"--env-cache={place.image_environments}", f"--state={place.emulator_state}",
-        ],
-        **({} if environment.live_api() else {"breeds-api": ["breeds_api", f"--port={BREEDS.number}", f"--api-key={key}"]}),
+    kept = [f"--env-cache={place.image_environments}", f"--state={place.emulator_state}"]
+    commands = {
+        "emulator": ["gcp_emulator", f"--grpc-port={GRPC.number}", f"--rest-port={REST.number}", *kept],
         **{name: ["airflow", name] for name in AIRFLOW},
-    }  # fmt: skip
+    }
+    if not environment.live_api():
+        commands["breeds-api"] = ["breeds_api", f"--port={BREEDS.number}", f"--api-key={key}"]
+    return commands
 
 
 def _airflow_environment(place: Place) -> tuple[dict[str, str], dict[str, str]]:
