@@ -7,6 +7,7 @@ user's own ids is made with it. Docker's default profile and some distributions 
 Nothing that is mounted here is seen by other processes, and all of it is gone with the last process inside.
 """
 
+import contextlib
 import ctypes
 import os
 from collections.abc import Iterable
@@ -44,22 +45,23 @@ def _own_namespace() -> None:
 
 def _graft(host: str, view: str, skip: Iterable[str] = ()) -> None:
     """Adds what `host` has and `view` has not; a folder that both have is merged, the container's entries first."""
-    with os.scandir(host) as entries:
-        for entry in entries:
-            target = os.path.join(view, entry.name)
-            if entry.name in skip or os.path.ismount(target):
-                continue
-            if not os.path.lexists(target):
-                if entry.is_symlink():
-                    os.symlink(os.readlink(entry.path), target)
-                else:
+    try:
+        with os.scandir(host) as found:
+            entries = [entry for entry in found if entry.name not in skip]
+    except PermissionError:
+        return  # /root, for others than root: the container has its own entries only
+    for entry in entries:
+        target = os.path.join(view, entry.name)
+        if os.path.ismount(target):
+            continue
+        if not os.path.lexists(target):
+            if entry.is_symlink():
+                os.symlink(os.readlink(entry.path), target)
+            else:
+                with contextlib.suppress(OSError):  # a stale network mount need not be there
                     _bind(entry.path, target, read_only=False)
-            elif _is_folder(entry.path) and _is_folder(target):
-                _graft(entry.path, target)
-
-
-def _is_folder(path: str) -> bool:
-    return os.path.isdir(path) and not os.path.islink(path)
+        elif entry.is_dir() and os.path.isdir(target) and not os.path.islink(target):
+            _graft(entry.path, target)
 
 
 def _bind(source: str, target: str, read_only: bool) -> None:

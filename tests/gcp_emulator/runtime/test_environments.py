@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import logging
+import os
 import subprocess
 import sys
 import zipfile
@@ -92,7 +93,9 @@ def test_other_requirements_are_another_environment(requirements, tmp_path):
 def test_two_processes_that_want_it_at_once_build_it_once(requirements, tmp_path):
     command = [sys.executable, "-c", ENSURE, str(tmp_path / "cache"), str(requirements)]
     both = [
-        subprocess.Popen(command, env={"PYTHONPATH": str(INCLUDE)}, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            command, env={**os.environ, "PYTHONPATH": str(INCLUDE)}, stdout=subprocess.PIPE, text=True
+        )
         for _ in range(2)
     ]
     outputs = [process.communicate(timeout=60)[0] for process in both]

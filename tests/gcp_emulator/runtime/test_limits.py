@@ -1,6 +1,7 @@
 """Time, memory and cancel end a task here as they do on Cloud Run."""
 
 import asyncio
+import re
 import time
 from pathlib import Path
 
@@ -20,12 +21,11 @@ def test_a_timeout_gives_the_task_time_to_clean_up(world):
 
 
 def test_sigterm_reaches_the_whole_process_group(world):
-    """A shell that only waits for its child does not hold back the child's end."""
-    ran = world.shell(
-        "sh -c 'trap \"echo child; exit 0\" TERM; echo up; sleep 60 & wait'; echo after", cancel_at="up"
-    )
+    """A shell that does not pass the signal on must not keep it from the program that it runs."""
+    inner = "trap 'echo inner; exit 0' TERM; echo up; sleep 60 & wait"
+    ran = world.shell(f'trap : TERM; sh -c "{inner}" & wait; wait', cancel_at="up")
     assert ran.result.end is End.CANCELLED
-    assert "child" in ran.lines
+    assert "inner" in ran.lines
 
 
 def test_a_task_that_ignores_sigterm_is_killed_after_the_grace_period(world, monkeypatch):
@@ -53,7 +53,7 @@ def test_cancel_before_the_start_runs_nothing(world):
     assert (result.end, lines) == (End.CANCELLED, [])
 
 
-def test_cancelling_the_call_kills_at_once(world, wait_for):
+def test_cancelling_the_call_kills_at_once(world):
     world.image("code", main_py="import os, time\nprint(os.getpid())\ntime.sleep(60)")
 
     async def run():
@@ -101,7 +101,7 @@ def test_over_the_memory_limit_a_task_is_killed(world, code):
     """Cloud Run's disk is memory: what a task writes counts like what it holds."""
     result = world.python(code, memory_bytes=100 * MIB, timeout_s=30).result
     assert (result.end, result.exit_code) == (End.OUT_OF_MEMORY, 137)
-    assert result.message.startswith("Memory limit of 100 MiB exceeded with 1")
+    assert re.match(r"Memory limit of 100 MiB exceeded with [12]\d\d MiB used\. Consider", result.message)
     assert result.peak_memory_bytes > 100 * MIB
 
 
@@ -116,7 +116,7 @@ def test_the_images_own_files_and_holes_do_not_count(world):
     (folder / "model.bin").write_bytes(b"x" * (150 << 20))
     result = world.run(world.task("code")).result
     assert result.exit_code == 0
-    assert 0 < result.peak_memory_bytes < 100 * MIB
+    assert result.peak_memory_bytes < 100 * MIB
 
 
 def test_in_memory_volumes_count_and_buckets_do_not(each_world, tmp_path):

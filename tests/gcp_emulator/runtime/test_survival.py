@@ -44,3 +44,12 @@ def test_a_killed_emulator_takes_its_tasks_with_it(world, wait_for):
         assert all(Path(f"/proc/{pid}").exists() for pid in pids)
         emulator.send_signal(signal.SIGKILL)
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+
+
+def test_a_killed_supervisor_ends_its_task_as_killed(world, wait_for):
+    """The machine's own memory killer may choose it: the attempt must end, not hang."""
+    code = "import os, signal, time\nos.write(1, b'%d' % os.getpid())\n"
+    code += "os.kill(os.getppid(), signal.SIGKILL)\ntime.sleep(600)"
+    ran = world.python(code)
+    assert ran.result.exit_code == 137
+    wait_for(lambda: not Path(f"/proc/{ran.lines[0]}").exists())
