@@ -15,7 +15,7 @@ COPY --chown=50000:0 include include
 USER 50000:0
 ENV PYTHONPATH=/opt/gcp_jobs/include PYTHONUNBUFFERED=1
 # the environments of the job images, so that no job waits for its packages
-RUN python -m gcp_emulator prepare --env-cache /opt/environments
+RUN python -m gcp_emulator.prepare --env-cache /opt/environments
 EXPOSE 8085 8086
 ENTRYPOINT ["python", "-m", "gcp_emulator", "--host", "0.0.0.0", "--env-cache", "/opt/environments"]
 CMD ["--state", "/state"]
