@@ -6,7 +6,7 @@ ApiError
 ├── AlreadyExists
 ├── FailedPrecondition
 ├── Aborted
-└── PermissionDenied
+└── Unavailable
 """
 
 from typing import ClassVar
@@ -53,8 +53,8 @@ class Aborted(ApiError):
     code = StatusCode.ABORTED
 
 
-class PermissionDenied(ApiError):
-    code = StatusCode.PERMISSION_DENIED
+class Unavailable(ApiError):
+    code = StatusCode.UNAVAILABLE
 
 
 class StartError(Exception):

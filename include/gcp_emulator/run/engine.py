@@ -4,7 +4,7 @@ import asyncio
 import logging
 from typing import Any
 
-from gcp_emulator.errors import ApiError, FailedPrecondition
+from gcp_emulator.errors import ApiError, FailedPrecondition, Unavailable
 from gcp_emulator.messages import Execution, Job, Operation, Task
 from gcp_emulator.run import conditions
 from gcp_emulator.run import execution as life
@@ -29,9 +29,12 @@ class Engine:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._runners: dict[str, ExecutionRunner] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._closing = False
 
     def start(self, job: Any, template: Any, creator: str, execution_id: str = "") -> tuple[Any, Operation]:
         """Begin an execution of a stored job with this (overridden) template."""
+        if self._closing:
+            raise Unavailable("The emulator is stopping.")
         identifier = execution_id or self._free_id(job)
         execution = life.create(job, template, identifier, creator)
         operation = self._operations.begin(location(job.name), execution)
@@ -161,6 +164,7 @@ class Engine:
 
     async def close(self) -> None:
         """Stop every execution and wait until its processes are gone."""
+        self._closing = True
         for runner in self._runners.values():
             runner.cancel.set()
         if self._running:

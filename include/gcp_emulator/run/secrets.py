@@ -7,6 +7,7 @@ from gcp_emulator.errors import ApiError
 from gcp_emulator.runtime.model import SecretFile
 
 DEFAULT_MODE = 0o444
+READ_ONLY = ~0o222  # Cloud Run takes the write bits away
 
 
 class SecretReader(Protocol):
@@ -54,9 +55,9 @@ class SecretValues:
         """The files of a secret volume; without items the latest version under the secret's own name."""
         default = source.default_mode or DEFAULT_MODE
         if not source.items:
-            return {source.secret.rsplit("/", 1)[-1]: SecretFile(self._read(source.secret, ""), default)}
+            return {source.secret.rsplit("/", 1)[-1]: SecretFile(self._read(source.secret, ""), default & READ_ONLY)}
         return {
-            item.path: SecretFile(self._read(source.secret, item.version), item.mode or default)
+            item.path: SecretFile(self._read(source.secret, item.version), (item.mode or default) & READ_ONLY)
             for item in source.items
         }
 

@@ -29,6 +29,15 @@ RESERVED_ENV = frozenset(
 CONTAINER_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 IMAGE = re.compile(r"[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?", re.ASCII)
 ENV_NAME = re.compile(r"[^=\s]+")
+INNER_PATH = re.compile(r"(?!(.*/)?\.{1,2}(/|$))[^/\0][^\0]*")
+SOURCES = {
+    "secret": {"secret": re.compile(r"(projects/[^/]+/secrets/)?[\w-]{1,255}", re.ASCII)},
+    "gcs": {"bucket": re.compile(r"[a-z0-9]([\w.-]*[a-z0-9])", re.ASCII)},
+    "nfs": {
+        "server": re.compile(r"[A-Za-z0-9]([\w.:-]*[A-Za-z0-9])?", re.ASCII),
+        "path": re.compile(r"(?!.*/\.{1,2}(/|$))/[^\0]*"),
+    },
+}
 
 
 def check_job(job: Any) -> None:
@@ -165,10 +174,12 @@ def _check_volumes(task: Any) -> None:
         kind = volume.WhichOneof("volume_type")
         if kind is None:
             raise InvalidArgument.field(path, f"'{volume.name}' has no source")
-        needed = {"secret": "secret", "gcs": "bucket", "nfs": "server"}.get(kind)
-        if needed and not getattr(getattr(volume, kind), needed):
-            raise InvalidArgument.field(
-                f"{path}.{kind}.{needed}", f"must have a value in volume '{volume.name}'"
-            )
+        for field, pattern in SOURCES.get(kind, {}).items():
+            value = getattr(getattr(volume, kind), field)
+            if not pattern.fullmatch(value):
+                raise InvalidArgument.field(f"{path}.{kind}.{field}", f"'{value}' is not valid")
         if kind == "empty_dir" and volume.empty_dir.size_limit:
             amount(volume.empty_dir.size_limit, f"{path}.empty_dir.size_limit")
+        for item in volume.secret.items if kind == "secret" else ():
+            if not INNER_PATH.fullmatch(item.path):
+                raise InvalidArgument.field(f"{path}.secret.items.path", f"'{item.path}' is no path inside a volume")

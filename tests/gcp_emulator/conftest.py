@@ -1,0 +1,186 @@
+"""An emulator in a process of its own, one a worker, and Google's real clients pointed at it."""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import run_v2
+from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
+from google.cloud.secretmanager_v1 import SecretManagerServiceClient
+
+from gcp_emulator import process
+
+DOCKERFILE = 'FROM python:3.12-slim\nWORKDIR /app\nCOPY . .\nENTRYPOINT ["python", "-u", "main.py"]\n'
+# Does what its arguments say, one after the other.
+WORKER = """
+import json, os, pathlib, sys, time
+for word in sys.argv[1:]:
+    action, _, value = word.partition("=")
+    if action == "say":
+        print(value)
+    elif action == "complain":
+        print(value, file=sys.stderr)
+    elif action == "env":
+        print(json.dumps({name: text for name, text in os.environ.items()}))
+    elif action == "read":
+        print(pathlib.Path(value).read_text())
+    elif action == "mode":
+        print(oct(pathlib.Path(value).stat().st_mode & 0o777))
+    elif action == "write":
+        pathlib.Path(value).write_text("written")
+    elif action == "await":
+        while not pathlib.Path(value).exists():
+            time.sleep(0.01)
+    elif action == "sleep":
+        time.sleep(float(value))
+    elif action == "fill":
+        kept = bytearray(os.urandom(1024)) * 1024 * int(value)
+        time.sleep(30)
+    elif action == "exit":
+        sys.exit(int(value))
+    elif action == "fail-before":
+        sys.exit(1 if int(os.environ["CLOUD_RUN_TASK_ATTEMPT"]) < int(value) else 0)
+    elif action == "fail-task":
+        sys.exit(7 if os.environ["CLOUD_RUN_TASK_INDEX"] == value else 0)
+"""
+
+
+@dataclass
+class Cloud:
+    """One emulator's addresses, and clients for it. `project` is the test's own."""
+
+    ready: dict[str, Any]
+    project: str
+    channels: list[grpc.Channel] = field(default_factory=list)
+
+    @property
+    def parent(self) -> str:
+        return f"projects/{self.project}/locations/europe-west1"
+
+    def client(self, cls: Any, transport: str = "grpc", identity: str = "") -> Any:
+        """A client over "grpc" or "rest"; `identity` goes along as the bearer token."""
+        if transport == "rest":
+            options = {"api_endpoint": self.ready["rest"]}
+            return cls(transport="rest", credentials=AnonymousCredentials(), client_options=options)
+        channel = grpc.insecure_channel(self.ready["grpc"])
+        self.channels.append(channel)
+        if identity:
+            channel = grpc.intercept_channel(channel, Bearer(identity))
+        return cls(transport=cls.get_transport_class("grpc")(channel=channel))
+
+    def jobs(self, transport: str = "grpc", identity: str = "") -> run_v2.JobsClient:
+        return self.client(run_v2.JobsClient, transport, identity)
+
+    def executions(self, transport: str = "grpc") -> run_v2.ExecutionsClient:
+        return self.client(run_v2.ExecutionsClient, transport)
+
+    def tasks(self, transport: str = "grpc") -> run_v2.TasksClient:
+        return self.client(run_v2.TasksClient, transport)
+
+    def secrets(self, transport: str = "grpc") -> SecretManagerServiceClient:
+        return self.client(SecretManagerServiceClient, transport)
+
+    def logging(self) -> LoggingServiceV2Client:
+        return self.client(LoggingServiceV2Client)
+
+    def http(self) -> httpx.Client:
+        return httpx.Client(base_url=self.ready["rest"], trust_env=False)
+
+    def create_job(self, job_id: str = "job", *args: str, **task: Any) -> run_v2.Job:
+        """A job of the worker image; `args` are what it does, `task` fields of its TaskTemplate."""
+        return (
+            self.jobs()
+            .create_job(parent=self.parent, job_id=job_id, job=worker_job(*args, **task))
+            .result(30)
+        )
+
+    def run(self, job: run_v2.Job, **overrides: Any) -> run_v2.Execution:
+        """Run to the end; the execution as it then is, failed or not."""
+        request = run_v2.RunJobRequest(name=job.name, overrides=overrides or None)
+        operation = self.jobs().run_job(request)
+        operation.exception(60)
+        return self.executions().get_execution(name=operation.metadata.name)
+
+    def lines(self, execution: run_v2.Execution, extra: str = "") -> list[str]:
+        """What an execution's tasks printed, in the order of time."""
+        entries = self.logging().list_log_entries(
+            resource_names=[f"projects/{self.project}"],
+            filter=f'labels."run.googleapis.com/execution_name"="{short(execution.name)}" {extra} '
+            'NOT log_id("run.googleapis.com/varlog/system")',
+        )
+        return [entry.text_payload for entry in entries]
+
+    @staticmethod
+    def short(name: str) -> str:
+        """The last part of a resource's name."""
+        return short(name)
+
+    @staticmethod
+    def worker_job(*args: str, **task: Any) -> run_v2.Job:
+        return worker_job(*args, **task)
+
+    def close(self) -> None:
+        for channel in self.channels:
+            channel.close()
+
+
+class Bearer(grpc.UnaryUnaryClientInterceptor):
+    """Sends an identity as our plugin's clients do."""
+
+    def __init__(self, identity: str) -> None:
+        self._header = ("authorization", f"Bearer {identity}")
+
+    def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+        metadata = [*(details.metadata or ()), self._header]
+        return continuation(details._replace(metadata=metadata), request)
+
+
+def short(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def worker_job(*args: str, task_count: int = 1, parallelism: int = 0, **task: Any) -> run_v2.Job:
+    container = {"image": "europe-docker.pkg.dev/p/r/worker:1", "args": list(args)}
+    container |= task.pop("container", {})
+    containers = task.pop("containers", [container])
+    return run_v2.Job(
+        template={
+            "task_count": task_count,
+            "parallelism": parallelism,
+            "template": {"containers": containers, "max_retries": 0, **task},
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of images: `worker` does what its arguments say."""
+    folder = tmp_path_factory.mktemp("images")
+    (folder / "worker").mkdir()
+    (folder / "worker" / "Dockerfile").write_text(DOCKERFILE)
+    (folder / "worker" / "main.py").write_text(WORKER)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ready(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """A running emulator's ready file."""
+    folder = tmp_path_factory.mktemp("emulator")
+    with process.start(
+        images=images, env_cache=folder / "environments", log=folder / "emulator.log"
+    ) as content:
+        yield content
+
+
+@pytest.fixture
+def cloud(ready: dict[str, Any]) -> Iterator[Cloud]:
+    """The worker's emulator with a project that no other test uses."""
+    world = Cloud(ready, f"test-{uuid.uuid4().hex[:10]}")
+    yield world
+    world.close()

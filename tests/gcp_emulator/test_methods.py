@@ -1,0 +1,126 @@
+"""The frozen method table says what the installed client libraries say."""
+
+import importlib
+import re
+
+import grpc
+import pytest
+from google.cloud import run_v2, secretmanager_v1
+from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
+from google.longrunning import operations_pb2
+
+from gcp_emulator.messages import message_class
+from gcp_emulator.methods import METHODS, HttpRule, Method
+
+CLIENTS = [
+    run_v2.JobsClient,
+    run_v2.ExecutionsClient,
+    run_v2.TasksClient,
+    secretmanager_v1.SecretManagerServiceClient,
+    LoggingServiceV2Client,
+]
+# Mixed into every client and not part of the emulator: rights and locations.
+LEFT_OUT = re.compile(r"/(GetIamPolicy|SetIamPolicy|TestIamPermissions|GetLocation|ListLocations)$")
+OPERATIONS = "google.longrunning.Operations"
+
+
+class Recorder:
+    """Takes the place of a channel and notes what a generated transport asks of it."""
+
+    def __init__(self):
+        self.methods = {}
+
+    def _note(self, stream):
+        def make(path, request_serializer=None, response_deserializer=None, **_):
+            self.methods[path.lstrip("/")] = (stream, request_serializer, response_deserializer)
+            return lambda *args, **kwargs: None
+
+        return make
+
+    def __getattr__(self, kind):
+        return self._note(kind == "stream_stream")
+
+
+def record(client_class):
+    cls = client_class.get_transport_class("grpc")
+    with grpc.insecure_channel("127.0.0.1:1") as channel:
+        transport = cls(channel=channel)
+        recorder = Recorder()
+        transport._logged_channel = recorder
+        transport._stubs.clear()
+        for name in dir(cls):
+            if isinstance(getattr(cls, name), property):
+                getattr(transport, name)
+    return {path: found for path, found in recorder.methods.items() if not LEFT_OUT.search(path)}
+
+
+def rules(client_class):
+    """REST rules by method name, of a library that has a REST transport."""
+    transports = client_class.get_transport_class("grpc").__module__.rpartition(".")[0]
+    try:
+        module = importlib.import_module(f"{transports}.rest_base")
+    except ModuleNotFoundError:
+        return {}
+    base = next(
+        value for name, value in vars(module).items() if name.endswith("RestTransport") and name[0] == "_"
+    )
+    found = {}
+    for name in dir(base):
+        inner = getattr(base, name)
+        if name.startswith("_Base") and hasattr(inner, "_get_http_options"):
+            found[name[5:]] = tuple(
+                HttpRule(option["method"].upper(), option["uri"], option.get("body", ""))
+                for option in inner._get_http_options()
+            )
+    return found
+
+
+def full_name(function):
+    owner = function.__self__
+    return (owner.pb() if hasattr(owner, "pb") else owner).DESCRIPTOR.full_name
+
+
+def installed(client_class):
+    known = rules(client_class)
+    for path, (stream, serialize, deserialize) in record(client_class).items():
+        service, _, name = path.partition("/")
+        if service != OPERATIONS:
+            yield Method(
+                service, name, full_name(serialize), full_name(deserialize), stream, known.get(name, ())
+            )
+
+
+@pytest.mark.parametrize("client_class", CLIENTS)
+def test_the_table_is_what_the_library_has(client_class):
+    """A new library version with another method, type or path shows here, not as a job that fails."""
+    for method in installed(client_class):
+        frozen = next(known for known in METHODS if known.full_name == method.full_name)
+        if client_class is LoggingServiceV2Client:
+            assert (frozen.request, frozen.response, frozen.stream) == (
+                method.request,
+                method.response,
+                method.stream,
+            )
+        else:
+            assert frozen == method
+
+
+def test_the_table_has_no_method_that_no_library_has():
+    names = {method.full_name for client_class in CLIENTS for method in installed(client_class)}
+    assert {method.full_name for method in METHODS if method.service != OPERATIONS} == names
+
+
+def test_operations_are_those_of_the_service():
+    service = operations_pb2.DESCRIPTOR.services_by_name["Operations"]
+    table = {m.name: (m.request, m.response) for m in METHODS if m.service == OPERATIONS}
+    assert table == {m.name: (m.input_type.full_name, m.output_type.full_name) for m in service.methods}
+    known = rules(run_v2.JobsClient)
+    for method in METHODS:
+        if method.service == OPERATIONS:
+            assert method.http == known.get(method.name, ())
+
+
+def test_every_type_is_known():
+    for method in METHODS:
+        assert method.request_class is message_class(method.request)
+        assert method.response_class is message_class(method.response)
