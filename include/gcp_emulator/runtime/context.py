@@ -3,12 +3,22 @@
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from gcp_emulator.runtime.dockerfile import Copy, Stage
 
-Files = dict[str, Path]  # absolute path in the container -> file of the image's folder
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of the image's folder and the mode that the image gives it (nothing: its own)."""
+
+    source: Path
+    mode: int | None = None
+
+
+Files = dict[str, File]  # by absolute path in the container
 
 
 class CopyMissing(Exception):
@@ -27,11 +37,11 @@ def read_context(folder: Path) -> Files:
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if (path.is_file() or path.is_symlink()) and "__pycache__" not in name and not _ignored(name, rules):
-            files[f"/{name}"] = path
+            files[f"/{name}"] = File(path)
     return files
 
 
-def stage_files(stages: Iterable[Stage], context: Mapping[str, Path]) -> Files:
+def stage_files(stages: Iterable[Stage], context: Mapping[str, File]) -> Files:
     """What the last stage holds. A file that only a RUN of another stage could have made is left out."""
     done: dict[str, Files] = {}
     files: Files = {}
@@ -44,7 +54,7 @@ def stage_files(stages: Iterable[Stage], context: Mapping[str, Path]) -> Files:
     return files
 
 
-def _placed(copy: Copy, source: Mapping[str, Path], present: Files, folders: Iterable[str]) -> Files:
+def _placed(copy: Copy, source: Mapping[str, File], present: Files, folders: Iterable[str]) -> Files:
     found: Files = {}
     matches = []
     for pattern in copy.sources:
@@ -61,10 +71,12 @@ def _placed(copy: Copy, source: Mapping[str, Path], present: Files, folders: Ite
         for path in source:
             if path.startswith(prefix):
                 found[posixpath.join(copy.target, path[len(prefix) :])] = source[path]
-    return found
+    if copy.mode is None:
+        return found
+    return {path: replace(file, mode=copy.mode) for path, file in found.items()}
 
 
-def _matches(pattern: str, files: Mapping[str, Path]) -> list[str]:
+def _matches(pattern: str, files: Mapping[str, File]) -> list[str]:
     """Files and folders whose whole path fits the pattern, wildcards within one path segment each."""
     wanted = posixpath.normpath("/" + pattern).lstrip("/").split("/")
     if wanted == [""]:

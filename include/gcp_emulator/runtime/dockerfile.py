@@ -23,11 +23,15 @@ _HEREDOC = re.compile(r"^\s*(?:RUN|COPY|ADD)\b.*?<<-?\s*([\"']?)(\w+)\1", re.IGN
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One COPY or ADD: `target` is absolute and ends with a slash where it must be a folder."""
+    """One COPY or ADD: `target` is absolute and ends with a slash where it must be a folder.
+
+    `mode` is that of --chmod, if given as a number.
+    """
 
     sources: tuple[str, ...]
     target: str
     stage: str | None = None
+    mode: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,13 @@ def _copy(value: str, stage: Stage) -> Copy | None:
     target = _absolute(stage.workdir, words[-1])
     if words[-1].endswith(("/", "/.")) or words[-1] in (".", "..") or len(sources) > 1:
         target = target.rstrip("/") + "/"
-    return Copy(sources, target, stage.expand(flags["from"]) if "from" in flags else None)
+    mode = flags.get("chmod", "")
+    return Copy(
+        sources,
+        target,
+        stage.expand(flags["from"]) if "from" in flags else None,
+        int(mode, 8) if re.fullmatch("[0-7]+", mode) else None,
+    )
 
 
 def _pairs(value: str, stage: Stage) -> dict[str, str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gcp_emulator.runtime.context import CopyMissing, read_context, stage_files
+from gcp_emulator.runtime.context import CopyMissing, File, read_context, stage_files
 from gcp_emulator.runtime.dockerfile import parse
 from gcp_emulator.runtime.errors import ImageInvalid, ImageNotFound
 
@@ -20,7 +20,7 @@ class Image:
     cmd: tuple[str, ...]
     env: Mapping[str, str]
     workdir: str
-    files: Mapping[str, Path]
+    files: Mapping[str, File]
 
     @property
     def requirements(self) -> Path | None:

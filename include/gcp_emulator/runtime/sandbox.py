@@ -55,12 +55,14 @@ async def detect(work: Path) -> Isolation:
 
 def make_volumes(folder: Path, volumes: tuple[Volume, ...]) -> dict[str, Path]:
     """The folder of each volume by its name, made and filled. Blocking."""
-    found = {}
+    found: dict[str, Path] = {}
     for volume in volumes:
         path = Path(volume.path).absolute() if volume.path else folder / "volumes" / volume.name
         path.mkdir(parents=True, exist_ok=True)
         for name, secret in volume.files.items():
             file = path / name
+            if not file.resolve().is_relative_to(path.resolve()):
+                raise TaskInvalid(f"Volume '{volume.name}' has a file '{name}' outside of itself.")
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch(mode=0o600)
             file.write_bytes(secret.content)
@@ -84,10 +86,12 @@ class Sandbox:
         for path in ("/tmp", command.HOME, self._workdir):
             self._inside(path).mkdir(parents=True, exist_ok=True)
         self._inside("/tmp").chmod(0o1777)
-        for path, source in self._image.files.items():
+        for path, file in self._image.files.items():
             target = self._inside(path)
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target, follow_symlinks=False)
+            shutil.copy2(file.source, target, follow_symlinks=False)
+            if file.mode is not None and not target.is_symlink():
+                target.chmod(file.mode)
 
     def order(
         self,
@@ -100,20 +104,29 @@ class Sandbox:
         argv = command.command_line(self._image, self._container, self._environment)
         env = {**command.variables(self._image, self._container, self._environment), **extra}
         written = tuple(map(str, (self._root, *disk)))
-        binds = []
-        for mount in self._container.mounts:
-            if mount.volume not in volumes:
-                raise TaskInvalid(
-                    f"Container '{self._container.name}' mounts '{mount.volume}', which is no volume."
-                )
-            path, read_only = volumes[mount.volume]
-            binds.append((str(path), posixpath.normpath(mount.path), read_only))
+        binds = self._binds(volumes)
         if isolation is Isolation.MOUNTS:
             binds += [(path, path, False) for path in self._of_the_host(argv, env)]
             return Order(argv, env, self._workdir, str(self._root), tuple(binds), written)
         for source, target, _ in binds:
             self._link(source, target)
         return self._mapped(argv, env, written)
+
+    def _binds(self, volumes: Mapping[str, tuple[Path, bool]]) -> list[tuple[str, str, bool]]:
+        """(host folder, mount path, read-only), a mount within another one after it."""
+        binds = []
+        for mount in self._container.mounts:
+            target = posixpath.normpath(mount.path)
+            if mount.volume not in volumes:
+                wrong = "is no volume"
+            elif target == "/" or not target.startswith("/"):
+                wrong = f"cannot be mounted at '{mount.path}'"
+            else:
+                path, read_only = volumes[mount.volume]
+                binds.append((str(path), target, read_only))
+                continue
+            raise TaskInvalid(f"Container '{self._container.name}' mounts '{mount.volume}', which {wrong}.")
+        return sorted(binds, key=lambda bind: bind[1])
 
     def _mapped(self, argv: tuple[str, ...], env: Mapping[str, str], written: tuple[str, ...]) -> Order:
         root = str(self._root)

@@ -58,7 +58,7 @@ ADD https://example.com/file /remote
 COPY . .
 """
     assert last(text).copies == (
-        Copy(("a.txt", "b.txt"), "/app/dir/"),
+        Copy(("a.txt", "b.txt"), "/app/dir/", mode=0o755),
         Copy(("/x/y",), "/z", "build"),
         Copy(("with space.txt",), "/q"),
         Copy((".",), "/app/"),

@@ -7,7 +7,7 @@ from gcp_emulator.runtime.image import find_image, image_name
 
 
 def files(world, name):
-    return {path: source.name for path, source in find_image(world.images, name).files.items()}
+    return {path: file.source.name for path, file in find_image(world.images, name).files.items()}
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,13 @@ def test_a_shell_form_runs_in_a_shell_and_a_bash_script_is_an_entrypoint(world):
     assert (ran.lines, ran.result.exit_code, ran.result.message) == (["x"], 4, "Container called exit(4).")
 
 
+def test_chmod_of_a_copy_makes_a_script_executable(world):
+    world.image(
+        "i", 'FROM debian\nCOPY --chmod=755 go.sh /go\nENTRYPOINT ["/go"]', go_sh="#!/bin/sh\necho went\n"
+    )
+    assert world.run(world.task("i")).lines == ["went"]
+
+
 def test_nothing_of_the_emulators_environment_reaches_a_task(world, monkeypatch):
     """Else a job works on the laptop by luck and fails on Google, or leaks a developer's keys."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "leak")

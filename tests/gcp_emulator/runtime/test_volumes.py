@@ -3,7 +3,7 @@
 import pytest
 
 from gcp_emulator.runtime import Isolation
-from gcp_emulator.runtime.model import Mount, SecretFile, TaskSpec, Volume
+from gcp_emulator.runtime.model import End, Mount, SecretFile, TaskSpec, Volume
 
 SECRET = Volume("keys", files={"key": SecretFile(b"s3cret"), "ssh/id": SecretFile(b"id", 0o400)})
 AT = (Mount("keys", "/secrets/app"),)
@@ -82,3 +82,26 @@ def test_slash_tmp_is_the_tasks_own_where_namespaces_are_allowed(world, possible
         pytest.skip("this machine refuses mount namespaces")
     script = "test ! -e /tmp/met-before && touch /tmp/met-before"
     assert [world.shell(script).result.exit_code for _ in range(2)] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("volume", "path", "reason"),
+    [
+        (Volume("v"), "/", "cannot be mounted at '/'"),
+        (Volume("v"), "relative", "cannot be mounted at 'relative'"),
+        (Volume("v", files={"../../out": SecretFile(b"x")}), "/v", "outside of itself"),
+    ],
+)
+def test_a_volume_stays_in_its_place(world, volume, path, reason):
+    result = world.shell("true", volumes=(volume,), mounts=(Mount("v", path),)).result
+    assert result.end is End.NOT_STARTED
+    assert reason in result.message
+
+
+def test_a_mount_within_a_mount(each_world):
+    volumes = (Volume("outer"), Volume("inner", files={"f": SecretFile(b"x")}))
+    mounts = (Mount("inner", "/data/in/deep"), Mount("outer", "/data"))
+    ran = each_world.shell(
+        "touch $0/o; cat $0/in/deep/f; ls $0", args=("/data",), volumes=volumes, mounts=mounts
+    )
+    assert ran.lines == ["xin", "o"]
