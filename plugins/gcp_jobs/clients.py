@@ -92,10 +92,7 @@ def client(api: Api, access: Access) -> Any:
     :raises ConnectionMissing: Airflow does not know `access.gcp_conn_id`
     :raises EmulatorUnreachable: nobody listens at the emulator's address
     """
-    try:
-        connection = BaseHook.get_connection(access.gcp_conn_id)
-    except AirflowNotFoundException as error:
-        raise _missing(access) from error
+    connection = _connection(access)
     address = emulator(api)
     if address:
         _reach(address)
@@ -182,6 +179,23 @@ def caller(access: Access, hook: "GoogleBaseHook") -> str:
     chain = access.impersonation_chain or hook.extras.get("impersonation_chain") or ()
     names = [name.strip() for name in chain.split(",")] if isinstance(chain, str) else list(chain)
     return names[-1] if names else settings().airflow_service_account
+
+
+def credentials(access: Access) -> tuple[Any, str | None]:
+    """Give Google credentials and the default project of a connection, for libraries that make their own clients.
+
+    :raises ConnectionMissing: Airflow does not know `access.gcp_conn_id`
+    """
+    hook = _hook(_connection(access), access)
+    found: tuple[Any, str | None] = hook.get_credentials_and_project_id()
+    return found
+
+
+def _connection(access: Access) -> "Connection":
+    try:
+        return BaseHook.get_connection(access.gcp_conn_id)
+    except AirflowNotFoundException as error:
+        raise _missing(access) from error
 
 
 def forget() -> None:

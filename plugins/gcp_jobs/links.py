@@ -5,7 +5,6 @@ from urllib.parse import quote
 
 import attrs
 from airflow.sdk import BaseOperatorLink
-from airflow.sdk.execution_time.xcom import XCom
 
 from gcp_jobs.model import JobRef
 from gcp_jobs.settings import settings
@@ -25,8 +24,8 @@ class ExecutionLink(BaseOperatorLink):
     xcom_key = "gcp_jobs_execution_link"
 
     def get_link(self, operator: "BaseOperator", *, ti_key: "TaskInstanceKey") -> str:
-        """Give the URL that the task left, nothing before it has started its job."""
-        return _left(self.xcom_key, ti_key)
+        """Give the URL, nothing before the task has started its job; the web server reads it from XCom instead."""
+        return _of(operator, self.xcom_key)
 
 
 @attrs.define()
@@ -37,8 +36,8 @@ class LogLink(BaseOperatorLink):
     xcom_key = "gcp_jobs_log_link"
 
     def get_link(self, operator: "BaseOperator", *, ti_key: "TaskInstanceKey") -> str:
-        """Give the URL that the task left, nothing before it has started its job."""
-        return _left(self.xcom_key, ti_key)
+        """Give the URL, nothing before the task has started its job; the web server reads it from XCom instead."""
+        return _of(operator, self.xcom_key)
 
 
 def urls(ref: JobRef) -> dict[str, str]:
@@ -66,6 +65,6 @@ def log_url(ref: JobRef) -> str:
     return f"{CONSOLE}/logs/query;query={quote(query, safe='')}?project={ref.project}"
 
 
-def _left(key: str, ti_key: "TaskInstanceKey") -> str:
-    value = XCom.get_value(key=key, ti_key=ti_key)
-    return str(value) if value else ""
+def _of(operator: "BaseOperator", key: str) -> str:
+    ref = getattr(operator, "job_ref", None)
+    return urls(ref)[key] if isinstance(ref, JobRef) else ""

@@ -18,7 +18,7 @@ from gcp_jobs.job_run import Carry, JobRun
 from gcp_jobs.links import ExecutionLink, LogLink, urls
 from gcp_jobs.model import JobRef, JobSpec, JobStatus
 from gcp_jobs.once import Attempt, Intent
-from gcp_jobs.operators.rendering import default_deferrable, mask_sensitive, with_our_templates
+from gcp_jobs.operators.rendering import default_deferrable, mask_sensitive, with_our_templates, with_settings
 from gcp_jobs.settings import settings
 from gcp_jobs.template import JobTemplate, inline, parse
 
@@ -114,6 +114,11 @@ class CloudRunJobOperator(BaseOperator):
         self._claim: ownership.Claim | None = None
         self._unfinished: JobRef | None = None
 
+    @property
+    def job_ref(self) -> JobRef | None:
+        """The run that this try answers for, None before there is one."""
+        return JobRef.parse(self._claim.job) if self._claim else None
+
     # rendering
 
     def get_template_env(self, dag: Any = None) -> "jinja2.Environment":
@@ -126,9 +131,7 @@ class CloudRunJobOperator(BaseOperator):
     ) -> Any:  # fmt: skip
         """Render with `settings` at hand; values under sensitive names are masked before anybody sees them."""
         env = with_our_templates(jinja_env or self.get_template_env())
-        if "settings" not in context:
-            context = {**context, "settings": settings()}  # type: ignore[typeddict-unknown-key]
-        rendered = super().render_template(content, context, env, seen_oids)
+        rendered = super().render_template(content, with_settings(context), env, seen_oids)
         mask_sensitive(rendered)
         return rendered
 
@@ -280,7 +283,7 @@ class CloudRunJobOperator(BaseOperator):
             if error.permanent or _last_try(context):
                 self._give_up()
             if error.permanent:
-                raise AirflowFailException(str(error)) from error
+                raise AirflowFailException(str(error)) from None  # the message says it all
             raise
 
     def _deadline(self) -> float | None:

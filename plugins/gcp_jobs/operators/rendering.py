@@ -10,6 +10,7 @@ from gcp_jobs.settings import settings
 
 if TYPE_CHECKING:
     import jinja2
+    from airflow.sdk import Context
 
 
 def with_our_templates(env: "jinja2.Environment") -> "jinja2.Environment":
@@ -19,6 +20,13 @@ def with_our_templates(env: "jinja2.Environment") -> "jinja2.Environment":
     if isinstance(env.loader, FolderLoader):
         return env
     return env.overlay(loader=FolderLoader(settings().template_folders, env.loader))
+
+
+def with_settings(context: "Context") -> "Context":
+    """Give a template context in which `settings` are the GCP_JOBS_* settings."""
+    if "settings" in context:
+        return context
+    return {**context, "settings": settings()}  # type: ignore[typeddict-unknown-key]
 
 
 def mask_sensitive(value: Any) -> None:
