@@ -1,4 +1,4 @@
-"""`python -m gcp_emulator.prepare`: makes the environments of all image folders, so that no job waits for its packages."""
+"""`python -m gcp_emulator.prepare`: makes the environments of all image folders, so that no job waits for them."""
 
 import asyncio
 import logging
