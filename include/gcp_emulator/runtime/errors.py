@@ -2,7 +2,7 @@
 
 RuntimeFailure
 ├── ImageNotFound        no folder of the images folder has this name
-│   └── ImageInvalid     there is a folder, but its Dockerfile cannot be followed: it makes no image
+├── ImageInvalid         there is a folder, but its Dockerfile cannot be followed
 ├── EnvironmentFailed    its requirements cannot be installed
 └── TaskInvalid          its containers or volumes contradict each other
 """
@@ -21,8 +21,13 @@ class ImageNotFound(RuntimeFailure):
         self.how_to_add = how_to_add
 
 
-class ImageInvalid(ImageNotFound):
-    """The image's folder is there, but its Dockerfile cannot be run; `how_to_add` says where and why."""
+class ImageInvalid(RuntimeFailure):
+    """The image's folder is there, but its Dockerfile cannot be run; `reason` says where and why."""
+
+    def __init__(self, image: str, reason: str) -> None:
+        super().__init__(f"Image '{image}' cannot be run: {reason}")
+        self.image = image
+        self.reason = reason
 
 
 class EnvironmentFailed(RuntimeFailure):

@@ -5,7 +5,7 @@ Two ways, tried in this order (`detect`):
 MOUNTS  The process has a root file system of its own (mount namespaces, see supervisor/mounts.py): every absolute path
         is right, hard-coded ones too, and volumes can be read-only. What the container lacks shows through from the
         host, interpreters and libraries above all; so do, for a job that runs on a laptop, the files of the host that
-        its environment or arguments name, below /tmp too.
+        its environment or arguments name, in folders of the host's /tmp too (a file right in /tmp is the task's).
 PATHS   Where namespaces are refused (in Docker with its default profile, with AppArmor's restriction of user
         namespaces): absolute paths within arguments and variables are replaced by their place in the task's
         folder if they exist there. What cannot work then: a path hard-coded in a program (/secrets/key must come by
@@ -145,9 +145,8 @@ class Sandbox:
         """What must show through a private /tmp: the environment, and files of the host that the job names."""
         wanted = {str(self._environment), sys.base_prefix, sys.prefix}
         for path in command.named_paths(argv, env):
-            folder = path.rstrip("/") if os.path.isdir(path) else posixpath.dirname(path.rstrip("/"))
-            if os.path.isdir(folder) and not self._inside(path).exists():
-                wanted.add(folder)
+            if not self._inside(path).exists():
+                wanted.add(_existing_folder(path))
         return sorted(path for path in wanted if path.startswith("/tmp/"))
 
     def _link(self, source: str, target: str) -> None:
@@ -160,6 +159,14 @@ class Sandbox:
 
     def _inside(self, path: str) -> Path:
         return self._root / path.lstrip("/")
+
+
+def _existing_folder(path: str) -> str:
+    """The path itself if it is a folder, else the nearest one above: the job may yet make what lies between."""
+    path = posixpath.normpath(path)
+    while not os.path.isdir(path):
+        path = posixpath.dirname(path)
+    return path
 
 
 def remove(folder: Path) -> None:

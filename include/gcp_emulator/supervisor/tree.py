@@ -12,7 +12,7 @@ _GONE = (FileNotFoundError, ProcessLookupError)
 
 def descendants(pid: int) -> list[int]:
     """All processes below `pid`, parents first."""
-    children = _children if os.path.exists("/proc/thread-self/children") else _children_by_scan()
+    children = _children if _children_are_listed() else _children_by_scan()
     found = []
     waiting = [pid]
     while waiting:
@@ -20,6 +20,10 @@ def descendants(pid: int) -> list[int]:
         found += below
         waiting += below
     return found
+
+
+def _children_are_listed() -> bool:
+    return os.path.exists("/proc/thread-self/children")
 
 
 def _children(pid: int) -> Iterator[int]:
@@ -56,12 +60,13 @@ def memory(pid: int) -> int:
                     return int(line.split()[1]) * 1024
         return 0
     except PermissionError:
-        return _resident(pid)
+        return resident(pid)
     except _GONE:
-        return 0 if os.path.exists("/proc/self/smaps_rollup") else _resident(pid)
+        return 0 if os.path.exists("/proc/self/smaps_rollup") else resident(pid)
 
 
-def _resident(pid: int) -> int:
+def resident(pid: int) -> int:
+    """Bytes of the process's resident set, pages shared with others counted in full; 0 when gone."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
     except _GONE:

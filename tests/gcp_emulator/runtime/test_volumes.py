@@ -70,9 +70,9 @@ def test_a_buckets_folder_outlives_the_task(each_world, tmp_path):
 
 def test_a_file_of_the_laptop_that_the_job_names_can_be_written(each_world, tmp_path):
     """A local database given by its path: the job's destination lies outside of the container."""
-    database = tmp_path / "out" / "db.duckdb"
-    database.parent.mkdir()
-    assert each_world.shell('echo row > "$DB"', env={"DB": str(database)}).result.exit_code == 0
+    database = tmp_path / "made" / "by-the-job" / "db.duckdb"
+    script = 'mkdir -p "$(dirname "$DB")" && echo row > "$DB"'
+    assert each_world.shell(script, env={"DB": str(database)}).result.exit_code == 0
     assert database.read_text() == "row\n"
 
 
