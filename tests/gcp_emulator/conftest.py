@@ -13,8 +13,11 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import run_v2
 from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
 from google.cloud.secretmanager_v1 import SecretManagerServiceClient
+from hypothesis.configuration import set_hypothesis_home_dir
 
 from gcp_emulator import process
+
+set_hypothesis_home_dir(Path(__file__).resolve().parents[2] / ".state" / "cache" / "hypothesis")
 
 DOCKERFILE = 'FROM python:3.12-slim\nWORKDIR /app\nCOPY . .\nENTRYPOINT ["python", "-u", "main.py"]\n'
 # Does what its arguments say, one after the other.

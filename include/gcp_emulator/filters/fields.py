@@ -34,7 +34,7 @@ def find_field(descriptor: Descriptor, name: str) -> FieldDescriptor | None:
 
 
 def values(message: Any, path: Sequence[str]) -> Iterator[Any]:
-    """Every value at the path; nothing when a part is missing. Repeated parts give one value each."""
+    """Every value at the path; nothing when a part is missing or an empty text. Repeated parts give one value each."""
     if not path:
         yield from _plain(message)
         return
@@ -70,7 +70,7 @@ def _of_message(message: Any, path: Sequence[str]) -> Iterator[Any]:
     elif field.is_repeated:
         for item in content:
             yield from values(_typed(field, item), path[1:])
-    elif not field.has_presence or message.HasField(field.name):
+    elif message.HasField(field.name) if field.has_presence else content != "":
         yield from values(_typed(field, content), path[1:])
 
 

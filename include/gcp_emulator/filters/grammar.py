@@ -42,7 +42,7 @@ _NOT.4: /NOT(?![^\s()])/
 FUNCTION.3: /[A-Za-z_]+(?=\()/
 OPERATOR: "<=" | ">=" | "!=" | "!~" | "=~" | "<" | ">" | "=" | ":"
 STRING: /"(\\.|[^"\\])*"/ | /'(\\.|[^'\\])*'/
-WORD: /[^\s"'():=<>!~,.\\-][^\s"'():=<>!~,.\\]*/
+WORD: /(?!(AND|OR|NOT)(?![^\s()]))[^\s"'():=<>!~,.\\-][^\s"'():=<>!~,.\\]*/
 COMMENT: /--[^\n]*/
 %import common.WS
 %ignore WS
@@ -177,7 +177,7 @@ def _unquote(token: str) -> str:
     if "\\" not in body:
         return body
     try:
-        text: str = json.loads(f'"{body}"')
+        text: str = json.loads(f'"{body}"', strict=False)
     except json.JSONDecodeError:
         return re.sub(r"""\\(["'\\])""", r"\1", body)
     return text

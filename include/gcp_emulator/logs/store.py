@@ -53,7 +53,8 @@ class LogStore:
         self._listeners: set[asyncio.Queue[Kept]] = set()
 
     def counts(self) -> dict[str, int]:
-        return {"kept": len(self._entries), "dropped": self.dropped}
+        """Entries kept and dropped so far, and how many follow."""
+        return {"kept": len(self._entries), "dropped": self.dropped, "followers": len(self._listeners)}
 
     def add(self, entry: Any) -> None:
         """Keep an entry, which gets its receive time and, where missing, time and insert id."""
