@@ -4,6 +4,7 @@ import fcntl
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +52,18 @@ def _services(stack: ExitStack, place: Place, progress: Progress) -> tuple[Mappi
     return emulator["env"], api
 
 
-def _airflow(place: Place, env: Mapping[str, str], progress: Progress) -> None:
-    with Child("migrate", ["airflow", "db", "migrate"], env, place.logs, ROOT) as migrate:
-        migrate.finish(progress, "preparing Airflow's database")
+def migrate(place: Place, env: Mapping[str, str], progress: Progress) -> None:
+    """Makes Airflow's database, or brings it up to this Airflow; nothing to do where this version did it before."""
+    done = place.airflow_home / f"migrated-{version('apache-airflow')}"
+    if not done.exists():
+        with Child("migrate", ["airflow", "db", "migrate"], env, place.logs, ROOT) as process:
+            process.finish(progress, "preparing Airflow's database")
+        done.touch()
     progress.say("Airflow's database is ready")
+
+
+def _airflow(place: Place, env: Mapping[str, str], progress: Progress) -> None:
+    migrate(place, env, progress)
     with Child("dag", ["airflow", "dags", "test", DAG], env, place.logs, ROOT) as dag:
         progress.say(f"airflow dags test {DAG} (its whole output: {dag.log})")
         with dag.log.open() as output:

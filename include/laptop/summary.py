@@ -1,6 +1,7 @@
 """What `make run` tells at its end: what landed where, who called what, how long it took, where to look next."""
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +14,7 @@ from laptop import cloud
 from laptop.place import Place
 
 DATASET_TABLE = "dog_breeds_resource"
-_LINE = re.compile(r"^\S+ \[(?P<level>\w+) *\] (?P<text>.*?)\s+\[(?P<logger>gcp_jobs[\w.]*|task[\w.]*)\]")
+_LINE = re.compile(r"^\S+ \[\w+ *\] (?P<text>.*?)\s+\[[\w.]*gcp_jobs[\w.]*\]")
 
 
 def telling(line: str) -> str | None:
@@ -44,8 +45,10 @@ def show(place: Place, exports: Mapping[str, str], seconds: float) -> None:
     execution = cloud.newest_execution(exports["CLOUD_RUN_EMULATOR_HOST"])
     job, _, name = execution.name.rpartition("/executions/")
     table, rows, breeds = landed(place)
-    console = Console(soft_wrap=True)
+    console = Console(width=None if sys.stdout.isatty() else 140)
     told = Table(show_header=False, box=None, pad_edge=False)
+    told.add_column(no_wrap=True)
+    told.add_column(overflow="fold")
     told.add_row("Cloud Run job", job)
     told.add_row(
         "execution", f"{name}: {execution.succeeded_count} of {execution.task_count} tasks succeeded"
