@@ -31,6 +31,8 @@ def fill(message: Any, found: Found, query: Iterable[tuple[str, str]], body: byt
 
 def _read_body(message: Any, field: str, body: bytes) -> None:
     content = json.loads(body or b"{}")
+    if not isinstance(content, dict):
+        raise TypeError("The body must be a JSON object.")
     target = message if field == "*" else getattr(message, field)
     json_format.ParseDict(content, target)
     if field != "*":
@@ -72,7 +74,9 @@ def _field(descriptor: Descriptor | None, name: str, path: str) -> FieldDescript
 
 def _value(field: FieldDescriptor, text: str) -> Any:
     if field.type == FieldDescriptor.TYPE_BOOL:
-        return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
+        if text not in ("true", "false"):
+            raise InvalidArgument(f"Invalid value at '{field.name}' (TYPE_BOOL), \"{text}\"")
+        return text == "true"
     if field.type == FieldDescriptor.TYPE_ENUM and text.lstrip("-").isdigit():
         return int(text)
     return text

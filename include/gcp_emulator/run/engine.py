@@ -66,8 +66,7 @@ class Engine:
             )
             log.error("%s: %s", execution.name, text, exc_info=crash)
             runner.error = ApiError(text)
-            life.mark_failed(execution, text, Reason.INTERNAL)
-            self._store.put(execution)
+            self._abandon(execution, text)
         self._refer(execution)
         self._operations.end(operation, runner.error or execution, execution)
         self._runners.pop(execution.name, None)
@@ -155,12 +154,21 @@ class Engine:
         """After a start from saved state: what ran when the last process died has failed."""
         for execution in self._store.all(Execution):
             if not conditions.is_over(execution):
-                execution.running_count = 0
-                life.mark_failed(execution, RESTARTED, Reason.INTERNAL)
-                self._store.put(execution)
+                self._abandon(execution, RESTARTED)
                 self._refer(execution)
         for operation in self._operations.open():
             self._operations.end(operation.name, ApiError(RESTARTED))
+
+    def _abandon(self, execution: Any, text: str) -> None:
+        """Fail an execution that nothing runs any more, and its tasks."""
+        for _, task in self._store.page(Task, execution.name):
+            if not conditions.is_over(task):
+                life.task_ended(task, ApiError(text).number, text, 0)
+                self._store.put(task)
+        execution.running_count = 0
+        execution.failed_count = execution.task_count - execution.succeeded_count - execution.cancelled_count
+        life.mark_failed(execution, text, Reason.INTERNAL)
+        self._store.put(execution)
 
     async def close(self) -> None:
         """Stop every execution and wait until its processes are gone."""

@@ -55,7 +55,11 @@ class SecretValues:
         """The files of a secret volume; without items the latest version under the secret's own name."""
         default = source.default_mode or DEFAULT_MODE
         if not source.items:
-            return {source.secret.rsplit("/", 1)[-1]: SecretFile(self._read(source.secret, ""), default & READ_ONLY)}
+            return {
+                source.secret.rsplit("/", 1)[-1]: SecretFile(
+                    self._read(source.secret, ""), default & READ_ONLY
+                )
+            }
         return {
             item.path: SecretFile(self._read(source.secret, item.version), (item.mode or default) & READ_ONLY)
             for item in source.items

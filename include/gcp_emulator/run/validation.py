@@ -182,4 +182,6 @@ def _check_volumes(task: Any) -> None:
             amount(volume.empty_dir.size_limit, f"{path}.empty_dir.size_limit")
         for item in volume.secret.items if kind == "secret" else ():
             if not INNER_PATH.fullmatch(item.path):
-                raise InvalidArgument.field(f"{path}.secret.items.path", f"'{item.path}' is no path inside a volume")
+                raise InvalidArgument.field(
+                    f"{path}.secret.items.path", f"'{item.path}' is no path inside a volume"
+                )
