@@ -58,12 +58,12 @@ class Intent:
     @classmethod
     def load(cls, store: StateStore | None) -> Self | None:
         """Read the intent of an earlier try, None where there is none."""
-        value = store.get(STORE_KEY) if store else None
+        value = store.get(STORE_KEY) if store is not None else None
         return cls(**{k: value[k] for k in cls.__slots__ if k in value}) if isinstance(value, dict) else None
 
     def save(self, store: StateStore | None) -> None:
         """Write it down."""
-        if store:
+        if store is not None:
             store.set(STORE_KEY, asdict(self))
 
     @property

@@ -1,0 +1,165 @@
+"""One run an attempt: what a retry, a clear and a lost answer find, against a running emulator."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from gcp_jobs.backends.base import RunRequest
+from gcp_jobs.backends.cloud_run import CloudRunBackend
+from gcp_jobs.backends.cloud_run_messages import ref
+from gcp_jobs.clients import Access
+from gcp_jobs.errors import PermissionRefused, TransientApiError
+from gcp_jobs.model import JobRef, JobSpec, JobState
+from gcp_jobs.once import Attempt, Intent, Launcher
+
+LOG = logging.getLogger(__name__)
+FIRST = Attempt("dag", "run", "task", -1, 0)
+CLEARED = replace(FIRST, clear_number=1)
+
+
+class Store(dict[str, Any]):
+    """A task state store in memory."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = value
+
+
+@dataclass
+class Flaky:
+    """A backend whose submit fails as told: before the call goes through, or after."""
+
+    inner: CloudRunBackend
+    faults: list[str] = field(default_factory=list)
+
+    def submit(self, request: RunRequest) -> JobRef:
+        fault = self.faults.pop(0) if self.faults else ""
+        if fault == "before":
+            raise TransientApiError("503")
+        run = self.inner.submit(request)
+        if fault == "after":
+            raise TransientApiError("504, but it had gone through")
+        return run
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+@pytest.fixture
+def request_for(emulator: Any) -> Callable[..., RunRequest]:
+    def make(name: str, *args: str) -> RunRequest:
+        spec = JobSpec.model_validate(
+            {"name": name, "project": "local-project", "region": "europe-west1", "environment": "local",
+             "image": "repo/sample-job:1", "memory": "512Mi"}
+        )  # fmt: skip
+        CloudRunBackend(Access()).ensure(spec)
+        return RunRequest(ref(spec), "", args=args)
+
+    return make
+
+
+def launcher(store: Store, attempt: Attempt = FIRST, faults: list[str] | None = None) -> Launcher:
+    backend: Any = Flaky(CloudRunBackend(Access()), faults or [])
+    return Launcher(backend, store, attempt, 5, LOG, sleep=lambda _: None)
+
+
+def nothing() -> None:
+    """No definition to write."""
+
+
+def test_a_second_try_attaches_to_the_run_that_is_still_going(request_for: Any, emulator: Any) -> None:
+    store, request = Store(), request_for("attach", "sleep", "30")
+    first = launcher(store).start(request, nothing)
+    again = launcher(store).start(request, lambda: pytest.fail("an attach prepares nothing"))
+    assert (first.attached, again.attached) == (False, True)
+    assert again.ref == first.ref
+    assert emulator.count("RunJob") == 1
+    CloudRunBackend(Access()).cancel(first.ref)
+
+
+def test_a_try_that_died_before_it_learned_the_name_is_found_by_its_key(
+    request_for: Any, emulator: Any
+) -> None:
+    store, request = Store(), request_for("by-key", "sleep", "30")
+    first = launcher(store).start(request, nothing)
+    replace(Intent.load(store), run="").save(store)  # type: ignore[type-var]
+    again = launcher(store).start(request, nothing)
+    assert (again.attached, again.ref) == (True, first.ref)
+    CloudRunBackend(Access()).cancel(first.ref)
+
+
+def test_a_run_that_ended_well_while_nobody_looked_is_not_run_again(
+    request_for: Any, emulator: Any, until: Callable[..., Any]
+) -> None:
+    store, request = Store(), request_for("finished", "ok")
+    first = launcher(store).start(request, nothing)
+    until(lambda: CloudRunBackend(Access()).get(first.ref).state is JobState.SUCCEEDED)
+    assert launcher(store).start(request, nothing).attached
+
+
+def test_a_retry_after_a_failed_run_starts_another_under_another_key(
+    request_for: Any, emulator: Any, until: Callable[..., Any]
+) -> None:
+    store, request = Store(), request_for("failed", "exit", "1")
+    first = launcher(store).start(request, nothing)
+    until(lambda: CloudRunBackend(Access()).get(first.ref).terminal)
+    again = launcher(store).start(request, nothing)
+    assert not again.attached
+    assert again.ref != first.ref
+    assert again.run_key != first.run_key
+
+
+def test_after_a_clear_the_old_run_is_ended_before_a_new_one_starts(request_for: Any, emulator: Any) -> None:
+    store, request = Store(), request_for("cleared", "sleep", "60")
+    first = launcher(store).start(request, nothing)
+    fresh = launcher(store, CLEARED).start(request, nothing)
+    assert not fresh.attached
+    assert CloudRunBackend(Access()).get(first.ref).state is JobState.CANCELLED
+    CloudRunBackend(Access()).cancel(fresh.ref)
+
+
+def test_a_run_being_cancelled_is_never_attached_to(request_for: Any, emulator: Any) -> None:
+    store, request = Store(), request_for("ending", "sleep", "60")
+    first = launcher(store).start(request, nothing)
+    CloudRunBackend(Access()).cancel(first.ref)
+    again = launcher(store).start(request, nothing)
+    assert (again.attached, again.ref == first.ref) == (False, False)
+    CloudRunBackend(Access()).cancel(again.ref)
+
+
+@pytest.mark.parametrize("faults", [["after"], ["before", "after"], ["before", "before"]])
+def test_a_lost_answer_never_starts_a_second_run(request_for: Any, emulator: Any, faults: list[str]) -> None:
+    request = request_for("lost-" + "-".join(faults), "ok")
+    launcher(Store(), faults=faults).start(request, nothing)
+    assert len(CloudRunBackend(Access()).list(request.job)) == 1
+
+
+def test_a_refusal_that_stays_is_not_asked_again(request_for: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def refuse(self: Any, request: RunRequest) -> JobRef:
+        asked.append(1)
+        raise PermissionRefused("403")
+
+    monkeypatch.setattr(Flaky, "submit", refuse)
+    with pytest.raises(PermissionRefused):
+        launcher(Store()).start(request_for("refused"), nothing)
+    assert asked == [1]
+
+
+def test_keys_differ_by_everything_that_makes_another_run() -> None:
+    keys = {
+        replace(FIRST, **{name: value}).run_key(generation)
+        for generation in (0, 1)
+        for name, value in [
+            ("dag_id", "d2"),
+            ("run_id", "r2"),
+            ("task_id", "t2"),
+            ("map_index", 3),
+            ("clear_number", 2),
+        ]
+    }
+    assert len(keys) == 10
+    assert FIRST.run_key(0) == Attempt("dag", "run", "task", -1, 0).run_key(0)
