@@ -3,7 +3,12 @@
 import sys
 from importlib import util
 
-PACKAGES = ("google.cloud.run_v2", "google.cloud.secretmanager_v1", "google.cloud.logging_v2")
+PACKAGES = (
+    "google.cloud.run_v2",
+    "google.cloud.secretmanager_v1",
+    "google.cloud.logging_v2",
+    "google.pubsub_v1",
+)
 
 
 def install() -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import google.cloud.logging_v2.types
 import google.cloud.run_v2.types
-import google.cloud.secretmanager_v1.types  # noqa: F401  (each import registers its messages in the pool)
+import google.cloud.secretmanager_v1.types
+import google.pubsub_v1.types  # noqa: F401  (each import registers its messages in the pool)
 from google.longrunning import operations_pb2
 from google.protobuf import descriptor_pool, duration_pb2, message_factory, timestamp_pb2
 from google.rpc import status_pb2

@@ -136,6 +136,81 @@ TailLogEntries TailLogEntriesRequest TailLogEntriesResponse stream
 WriteLogEntries WriteLogEntriesRequest WriteLogEntriesResponse
     POST /v2/entries:write *
 
+[google.pubsub.v1.Publisher]
+CreateTopic Topic Topic
+    PUT /v1/{name=projects/*/topics/*} *
+DeleteTopic DeleteTopicRequest google.protobuf.Empty
+    DELETE /v1/{topic=projects/*/topics/*}
+DetachSubscription DetachSubscriptionRequest DetachSubscriptionResponse
+    POST /v1/{subscription=projects/*/subscriptions/*}:detach
+GetTopic GetTopicRequest Topic
+    GET /v1/{topic=projects/*/topics/*}
+ListTopicSnapshots ListTopicSnapshotsRequest ListTopicSnapshotsResponse
+    GET /v1/{topic=projects/*/topics/*}/snapshots
+ListTopicSubscriptions ListTopicSubscriptionsRequest ListTopicSubscriptionsResponse
+    GET /v1/{topic=projects/*/topics/*}/subscriptions
+ListTopics ListTopicsRequest ListTopicsResponse
+    GET /v1/{project=projects/*}/topics
+Publish PublishRequest PublishResponse
+    POST /v1/{topic=projects/*/topics/*}:publish *
+UpdateTopic UpdateTopicRequest Topic
+    PATCH /v1/{topic.name=projects/*/topics/*} *
+
+[google.pubsub.v1.SchemaService]
+CommitSchema CommitSchemaRequest Schema
+    POST /v1/{name=projects/*/schemas/*}:commit *
+CreateSchema CreateSchemaRequest Schema
+    POST /v1/{parent=projects/*}/schemas schema
+DeleteSchema DeleteSchemaRequest google.protobuf.Empty
+    DELETE /v1/{name=projects/*/schemas/*}
+DeleteSchemaRevision DeleteSchemaRevisionRequest Schema
+    DELETE /v1/{name=projects/*/schemas/*}:deleteRevision
+GetSchema GetSchemaRequest Schema
+    GET /v1/{name=projects/*/schemas/*}
+ListSchemaRevisions ListSchemaRevisionsRequest ListSchemaRevisionsResponse
+    GET /v1/{name=projects/*/schemas/*}:listRevisions
+ListSchemas ListSchemasRequest ListSchemasResponse
+    GET /v1/{parent=projects/*}/schemas
+RollbackSchema RollbackSchemaRequest Schema
+    POST /v1/{name=projects/*/schemas/*}:rollback *
+ValidateMessage ValidateMessageRequest ValidateMessageResponse
+    POST /v1/{parent=projects/*}/schemas:validateMessage *
+ValidateSchema ValidateSchemaRequest ValidateSchemaResponse
+    POST /v1/{parent=projects/*}/schemas:validate *
+
+[google.pubsub.v1.Subscriber]
+Acknowledge AcknowledgeRequest google.protobuf.Empty
+    POST /v1/{subscription=projects/*/subscriptions/*}:acknowledge *
+CreateSnapshot CreateSnapshotRequest Snapshot
+    PUT /v1/{name=projects/*/snapshots/*} *
+CreateSubscription Subscription Subscription
+    PUT /v1/{name=projects/*/subscriptions/*} *
+DeleteSnapshot DeleteSnapshotRequest google.protobuf.Empty
+    DELETE /v1/{snapshot=projects/*/snapshots/*}
+DeleteSubscription DeleteSubscriptionRequest google.protobuf.Empty
+    DELETE /v1/{subscription=projects/*/subscriptions/*}
+GetSnapshot GetSnapshotRequest Snapshot
+    GET /v1/{snapshot=projects/*/snapshots/*}
+GetSubscription GetSubscriptionRequest Subscription
+    GET /v1/{subscription=projects/*/subscriptions/*}
+ListSnapshots ListSnapshotsRequest ListSnapshotsResponse
+    GET /v1/{project=projects/*}/snapshots
+ListSubscriptions ListSubscriptionsRequest ListSubscriptionsResponse
+    GET /v1/{project=projects/*}/subscriptions
+ModifyAckDeadline ModifyAckDeadlineRequest google.protobuf.Empty
+    POST /v1/{subscription=projects/*/subscriptions/*}:modifyAckDeadline *
+ModifyPushConfig ModifyPushConfigRequest google.protobuf.Empty
+    POST /v1/{subscription=projects/*/subscriptions/*}:modifyPushConfig *
+Pull PullRequest PullResponse
+    POST /v1/{subscription=projects/*/subscriptions/*}:pull *
+Seek SeekRequest SeekResponse
+    POST /v1/{subscription=projects/*/subscriptions/*}:seek *
+StreamingPull StreamingPullRequest StreamingPullResponse stream
+UpdateSnapshot UpdateSnapshotRequest Snapshot
+    PATCH /v1/{snapshot.name=projects/*/snapshots/*} *
+UpdateSubscription UpdateSubscriptionRequest Subscription
+    PATCH /v1/{subscription.name=projects/*/subscriptions/*} *
+
 [google.longrunning.Operations]
 ListOperations ListOperationsRequest ListOperationsResponse
     GET /v2/{name=projects/*/locations/*}/operations

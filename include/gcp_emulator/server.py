@@ -15,6 +15,7 @@ from gcp_emulator.errors import StartError
 from gcp_emulator.logs.store import LogStore
 from gcp_emulator.logs.tasks import TaskLogs
 from gcp_emulator.metadata import MetadataServers
+from gcp_emulator.pubsub.broker import PubSub
 from gcp_emulator.run.engine import Engine
 from gcp_emulator.run.runner import Parts
 from gcp_emulator.run.spec import Surroundings
@@ -23,13 +24,21 @@ from gcp_emulator.services.executions import Executions
 from gcp_emulator.services.jobs import Jobs
 from gcp_emulator.services.logging import LoggingServiceV2
 from gcp_emulator.services.operations import Operations
+from gcp_emulator.services.publisher import Publisher
+from gcp_emulator.services.schemas import SchemaService
 from gcp_emulator.services.secrets import SecretManagerService
+from gcp_emulator.services.subscriber import Subscriber
 from gcp_emulator.services.tasks import Tasks
 from gcp_emulator.store import Store
 
 PROJECT_NUMBER = 123456789012
 PACKAGE = Path(__file__).resolve().parent
-HOSTS = ("CLOUD_RUN_EMULATOR_HOST", "SECRET_MANAGER_EMULATOR_HOST", "LOGGING_EMULATOR_HOST")
+HOSTS = (
+    "CLOUD_RUN_EMULATOR_HOST",
+    "SECRET_MANAGER_EMULATOR_HOST",
+    "LOGGING_EMULATOR_HOST",
+    "PUBSUB_EMULATOR_HOST",
+)
 GRACE_S = 1.0  # for calls under way when the emulator stops
 
 
@@ -83,6 +92,7 @@ class Emulator:
         rest_port = await page.start()
         self._closing.push_async_callback(page.stop)
         self._closing.push_async_callback(self._engine.close)
+        self._closing.callback(self._pubsub.close)
         addresses = Addresses(f"{options.host}:{grpc_port}", f"http://{options.host}:{rest_port}")
         about.update(grpc=addresses.grpc, rest=addresses.rest)
         return addresses
@@ -103,6 +113,7 @@ class Emulator:
         operations = Operations(store)
         self._engine = Engine(Parts(store, runtime, around, TaskLogs(logs)), operations)
         self._engine.recover()
+        self._pubsub = PubSub(store)
         return {
             "google.cloud.run.v2.Jobs": Jobs(store, self._engine, operations, runtime),
             "google.cloud.run.v2.Executions": Executions(store, self._engine, operations),
@@ -110,6 +121,9 @@ class Emulator:
             "google.longrunning.Operations": operations,
             "google.cloud.secretmanager.v1.SecretManagerService": secrets,
             "google.logging.v2.LoggingServiceV2": LoggingServiceV2(logs),
+            "google.pubsub.v1.Publisher": Publisher(self._pubsub),
+            "google.pubsub.v1.SchemaService": SchemaService(),
+            "google.pubsub.v1.Subscriber": Subscriber(self._pubsub),
         }
 
     async def stop(self) -> None:

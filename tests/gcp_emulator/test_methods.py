@@ -8,6 +8,7 @@ import pytest
 from google.cloud import run_v2, secretmanager_v1
 from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
 from google.longrunning import operations_pb2
+from google.pubsub_v1 import PublisherClient, SchemaServiceClient, SubscriberClient
 
 from gcp_emulator.messages import message_class
 from gcp_emulator.methods import METHODS, HttpRule, Method
@@ -18,6 +19,9 @@ CLIENTS = [
     run_v2.TasksClient,
     secretmanager_v1.SecretManagerServiceClient,
     LoggingServiceV2Client,
+    PublisherClient,
+    SchemaServiceClient,
+    SubscriberClient,
 ]
 # Mixed into every client and not part of the emulator: rights and locations.
 LEFT_OUT = re.compile(r"/(GetIamPolicy|SetIamPolicy|TestIamPermissions|GetLocation|ListLocations)$")
