@@ -54,6 +54,10 @@ class Stack:
             raise ChildFailed(f"docker compose {args[0]}", log, code)
         return log
 
+    def keep_logs(self) -> Path:
+        """Writes what the services said to a file, before they are gone."""
+        return self.compose("collecting logs", "logs", "--no-color", timeout_s=60)
+
     def read(self, service: str, path: str) -> str:
         """The text of a file in a running service."""
         command = ["docker", "compose", "exec", "-T", service, "cat", path]
@@ -71,17 +75,15 @@ def _engine_answers() -> bool:
 
 def _ingest(stack: Stack, progress: Progress) -> None:
     password = json.loads(stack.read("apiserver", "/keys/passwords.json"))["admin"]
-    api = AirflowApi.login(stack.url, "admin", password)
-    progress.wait(lambda: api.knows(DAG), f"the dag-processor to find {DAG}")
-    run_id = api.start(DAG)
-    progress.say(f"{DAG} {run_id} started through the REST API")
-    state = api.follow(DAG, run_id, progress)
-    if state != "success":
-        raise SystemExit(
-            f"compose-test: {DAG} ended as {state}; logs: {stack.compose('logs', 'logs', timeout_s=60)}"
-        )
-    for task in api.tasks(DAG, run_id):
-        progress.say(f"{task}: {json.dumps(api.result(DAG, run_id, task))}")
+    with AirflowApi.login(stack.url, "admin", password) as api:
+        progress.wait(lambda: api.knows(DAG), f"the dag-processor to find {DAG}")
+        run_id = api.start(DAG)
+        progress.say(f"{DAG} {run_id} started through the REST API")
+        state = api.follow(DAG, run_id, progress)
+        if state != "success":
+            raise SystemExit(f"compose-test: {DAG} ended as {state}; the logs: {stack.keep_logs()}")
+        for task in api.tasks(DAG, run_id):
+            progress.say(f"{task}: {json.dumps(api.result(DAG, run_id, task))}")
 
 
 def main(state: Path) -> None:
@@ -102,8 +104,7 @@ def main(state: Path) -> None:
         progress.say(f"healthy: Airflow at {stack.url}, emulator at {stack.emulator_url}")
         _ingest(stack, progress)
     except ChildFailed as error:
-        stack.compose("collecting logs", "logs", "--tail=80", timeout_s=60)
-        raise SystemExit(f"compose-test: {error}") from error
+        raise SystemExit(f"compose-test: {error}\nthe services' logs: {stack.keep_logs()}") from error
     finally:
         stack.compose(
             "taking the stack down", "down", "--volumes", "--remove-orphans", "--timeout=10", timeout_s=120

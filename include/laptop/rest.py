@@ -20,12 +20,22 @@ class AirflowApi:
 
     client: httpx.Client
 
+    def __enter__(self) -> "AirflowApi":
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.client.close()
+
     @classmethod
     def login(cls, base_url: str, username: str, password: str) -> "AirflowApi":
         """Raises AirflowRefused when the user or the password is wrong."""
         client = httpx.Client(base_url=base_url, timeout=30)
-        answer = client.post("/auth/token", json={"username": username, "password": password})
-        token = cls._checked(answer)["access_token"]
+        try:
+            answer = client.post("/auth/token", json={"username": username, "password": password})
+            token = cls._checked(answer)["access_token"]
+        except (AirflowRefused, httpx.HTTPError):
+            client.close()
+            raise
         client.headers["Authorization"] = f"Bearer {token}"
         return cls(client)
 

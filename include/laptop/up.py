@@ -11,16 +11,18 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from honcho.manager import Manager
+from honcho import manager as honcho
 
 from laptop import cloud, environment
+from laptop.child import ChildFailed
 from laptop.place import ROOT, Place
 from laptop.ports import free_ports, is_free
 from laptop.progress import Progress
-from laptop.run import SECRET
+from laptop.run import SECRET, migrate
 
 AIRFLOW = ("scheduler", "dag-processor", "api-server", "triggerer")
 READY_S = 180
+STOP_S = 20  # a triggerer ends its triggers in order first; honcho's own 5 s are too short for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +124,12 @@ def main(state: Path) -> None:
     place = Place.of("up", state)
     key = environment.api_key(place)
     env, users = _airflow_environment(place)
-    progress.say("preparing Airflow's database")
-    subprocess.run(
-        [sys.executable, "-m", "airflow", "db", "migrate"], env=env, check=True, capture_output=True
-    )
-    manager = Manager()
+    try:
+        migrate(place, env, progress)
+    except ChildFailed as error:
+        sys.exit(f"up: {error}")
+    honcho.KILL_WAIT = STOP_S
+    manager = honcho.Manager()
     commands = _commands(place, key)
     for name, argv in commands.items():
         own = env if name in AIRFLOW else environment.tools()
