@@ -1,33 +1,31 @@
 """From elements of the API's array to rows, and to rejected records with their reasons.
 
 A record can be used when it is a JSON object whose `id` is a whole number that fits a bigint. Nothing else is
-asked of it here: the record is kept as the API sent it, for the models downstream to judge.
+asked of it here: the record is kept byte by byte as the API sent it, for the models downstream to judge.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated
 
-import orjson
+import msgspec
 
-from dlt_ingestion.elements import Unreadable
+from dlt_ingestion.elements import Element, Unreadable
 
-_BIGINT = 2**63
-_KINDS: dict[type, str] = {
-    list: "an array",
-    str: "text",
-    bool: "true or false",
-    int: "a number",
-    float: "a number",
-    type(None): "null",
-}
+_Bigint = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+class _Breed(msgspec.Struct):
+    id: _Bigint
+
+
+_BREED = msgspec.json.Decoder(_Breed)
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A record set aside: its id if it has a usable one, its text, and why."""
+    """A record set aside: its text, and why."""
 
-    row_id: int | None
     record: str
     reason: str
 
@@ -46,22 +44,20 @@ class Batch:
         """All records, rejected ones included."""
         return len(self.row_ids) + len(self.rejected)
 
-    def add(self, elements: Iterable[Any]) -> None:
+    def add(self, elements: Iterable[Element]) -> None:
         """Appends `elements` as rows where they can be used."""
-        row_ids, texts, dumps, size = self.row_ids, self.texts, orjson.dumps, 0
+        decode = _BREED.decode
         for element in elements:
-            if type(element) is dict and type(row_id := element.get("id")) is int and -_BIGINT <= row_id < _BIGINT:
-                try:
-                    text = dumps(element)
-                except orjson.JSONEncodeError as error:
-                    self._reject(row_id, repr(element), f"cannot be written as JSON: {error}")
-                    continue
-                row_ids.append(row_id)
-                texts.append(text)
-                size += len(text)
+            if isinstance(element, Unreadable):
+                self._reject(element.text, element.reason)
+                continue
+            try:
+                self.row_ids.append(decode(element).id)
+            except msgspec.DecodeError as error:
+                self._reject(element.decode(), str(error))
             else:
-                self._reject(None, *_why(element))
-        self.size += size
+                self.texts.append(element)
+                self.size += len(element)
 
     def merge(self, other: "Batch") -> None:
         """Appends the rows of `other`."""
@@ -70,25 +66,6 @@ class Batch:
         self.rejected += other.rejected
         self.size += other.size
 
-    def _reject(self, row_id: int | None, record: str, reason: str) -> None:
-        record = record.encode("utf-8", "replace").decode()
-        self.rejected.append(Rejected(row_id, record, reason))
+    def _reject(self, record: str, reason: str) -> None:
+        self.rejected.append(Rejected(record, reason))
         self.size += len(record)
-
-
-def _why(element: Any) -> tuple[str, str]:
-    """Text and reason of an element that is no row."""
-    if isinstance(element, Unreadable):
-        return element.text, element.reason
-    try:
-        text = orjson.dumps(element).decode()
-    except orjson.JSONEncodeError:
-        text = repr(element)
-    if not isinstance(element, dict):
-        return text, f"expected an object, found {_KINDS[type(element)]}"
-    if "id" not in element:
-        return text, "id is missing"
-    row_id = element["id"]
-    if type(row_id) is int:
-        return text, "id does not fit 64 bits"
-    return text, f"id must be a whole number, found {_KINDS.get(type(row_id), 'an object')}"

@@ -1,7 +1,10 @@
 """The dlt destination that the settings name, and its failures in plain words."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dlt
 from dlt.common.destination import Destination as DltDestination
@@ -9,52 +12,74 @@ from dlt.common.destination import Destination as DltDestination
 from dlt_ingestion.errors import ConfigurationError, DestinationError, IngestionError
 from dlt_ingestion.settings import Destination, Settings
 
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
 _IDENTITY = ("DefaultCredentialsError", "RefreshError")
+_THEIRS = ("dlt", "duckdb", "_duckdb", "google", "requests", "urllib3")
 
 
-def build(settings: Settings) -> "DltDestination[Any, Any]":
-    """The destination of `settings`.
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An open destination: `target` for dlt, and the connection below it where there is one."""
+
+    target: "DltDestination[Any, Any]"
+    connection: "DuckDBPyConnection | None" = None
+
+    def compress(self, wanted: bool) -> None:
+        """Says whether rows written from now on are worth compressing: those in the staging dataset are not."""
+        if self.connection:
+            self.connection.execute(f"SET force_compression = '{'auto' if wanted else 'uncompressed'}'")
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Store]:
+    """The destination of `settings`, open until the end of the context.
 
     BigQuery gets the project by name and no credentials: dlt then asks google-auth for the Application Default
     Credentials itself. The native object that google-auth gives on Cloud Run (compute_engine.Credentials), passed as
     `credentials=`, is what dlt refuses with InvalidGoogleNativeCredentialsType.
+
+    DuckDB is opened once for the whole run: dlt alone would open and close it three times a load package, and write
+    a checkpoint each time.
     """
     if settings.destination is Destination.BIGQUERY:
-        return dlt.destinations.bigquery(project_id=settings.project_id, location=settings.location)
-    from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
+        yield Store(dlt.destinations.bigquery(project_id=settings.project_id, location=settings.location))
+        return
+    import duckdb
 
-    folder = Path(settings.duckdb_path).parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DestinationError(f"DUCKDB_PATH={settings.duckdb_path}: cannot make the folder {folder}: {error}") from error
+    path = Path(settings.duckdb_path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     limits = {
         "memory_limit": settings.duckdb_memory_limit,
-        "threads": 2,
+        "threads": 1,
         "preserve_insertion_order": False,
         # what does not fit the limit goes beside the database, not into the container's own (memory) file system
-        "temp_directory": f"{settings.duckdb_path}.tmp",
+        "temp_directory": f"{path}.tmp",
     }
-    return dlt.destinations.duckdb(DuckDbCredentials(settings.duckdb_path, global_config=limits))
+    with duckdb.connect(str(path), config=limits) as connection:
+        yield Store(dlt.destinations.duckdb(connection), connection)
 
 
-def explained(error: BaseException, settings: Settings) -> IngestionError:
-    """`error`, which dlt may have wrapped several times, as one of ours; our own come out unchanged."""
+def explained(error: BaseException, settings: Settings) -> IngestionError | None:
+    """`error`, which dlt may have wrapped several times, as one of ours; None when it is a fault of this program."""
     chain = _chain(error)
     for link in chain:
         if isinstance(link, IngestionError):
             return link
     root = chain[-1]
+    if type(root).__module__.split(".")[0] not in _THEIRS and not isinstance(root, OSError):
+        return None
     reason = f"{type(root).__name__}: {str(root).strip() or 'no details'}"
     if any(type(link).__name__ in _IDENTITY for link in chain):
         return ConfigurationError(
-            f"BigQuery in project {settings.project_id}: no usable identity ({reason}). Run as a service account, "
-            "or locally `gcloud auth application-default login`"
+            f"BigQuery in project {settings.project_id}: no usable identity ({reason:.600}). Run as a service account, "
+            "or locally after `gcloud auth application-default login`"
         )
     if settings.destination is Destination.DUCKDB:
         return DestinationError(
-            f"DUCKDB_PATH={settings.duckdb_path}: {reason:.600}. The file must be a DuckDB database that this process "
-            "may write and that no other process has open"
+            f"DUCKDB_PATH={settings.duckdb_path}: {reason:.600}. It must be a DuckDB database that this process may "
+            "write, in a folder that it may write, and that no other process has open"
         )
     return DestinationError(
         f"BigQuery {settings.project_id}.{settings.dataset} ({settings.location}): {reason:.600}. The identity needs "

@@ -1,23 +1,23 @@
-"""A JSON array read piece by piece: bytes in, batches of its elements out, memory flat however long it is.
+"""A JSON array read piece by piece: bytes in, its elements out as the bytes they were, memory flat however long it is.
 
-Most of it goes through orjson: the buffer is cut behind a `}` that a comma follows, and the piece before the cut
-parses as an array of its own exactly when the cut lies between two elements. What this cannot take (elements that
-are no objects, a NaN that JSON does not know, bytes that are no UTF-8) is read one element at a time instead, so
-that one bad record costs only itself.
+Most of it goes through msgspec, which checks the JSON without building objects from it: the buffer is cut behind a
+`}` that a comma follows, and the piece before the cut is an array of its own exactly when the cut lies between two
+elements. What this cannot take (elements that are no objects, a NaN that JSON does not know, bytes that are no UTF-8)
+is read one element at a time instead, so that one bad record costs only itself.
 """
 
 import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
-import orjson
+import msgspec
 
 STEP_BYTES = 512 * 1024  # parsed at a time
 MAX_ELEMENT_BYTES = 16 * 1024 * 1024
 _CUTS = 8  # places to try before going one by one
 _BLANK = b" \t\r\n"
+_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 _GAP = re.compile(r"[ \t\r\n]*")
 
 
@@ -41,7 +41,10 @@ class Unreadable:
     reason: str
 
 
-def elements(chunks: Iterable[bytes]) -> Iterator[list[Any]]:
+Element = bytes | Unreadable
+
+
+def elements(chunks: Iterable[bytes]) -> Iterator[list[Element]]:
     """The array's elements in order, in batches. Raises NotAnArray or BrokenArray."""
     array = _Array()
     for chunk in chunks:
@@ -74,7 +77,7 @@ class _Array:
     def feed(self, chunk: bytes) -> None:
         self._buffer += chunk
 
-    def take(self, *, last: bool) -> list[Any]:
+    def take(self, *, last: bool) -> list[Element]:
         """The next elements, or none when more bytes are needed or the end is reached."""
         if self._closed or not self._open():
             return []
@@ -105,40 +108,34 @@ class _Array:
         self._opened = True
         return True
 
-    def _all(self) -> list[Any] | None:
+    def _all(self) -> list[Element] | None:
         """Everything up to the closing bracket, when all of it is there and in order."""
-        try:
-            found = orjson.loads(b"[" + self._buffer)
-        except orjson.JSONDecodeError:
+        found = _parsed(b"[" + self._buffer)
+        if found is None:
             return None
         if not found and self._comma:
             raise BrokenArray("the array ends with a comma")
         self._buffer.clear()
         self._closed = True
-        return list(found)
+        return found
 
-    def _cut(self) -> list[Any] | None:
+    def _cut(self) -> list[Element] | None:
         """Everything up to the last comma between two objects."""
         end = len(self._buffer)
         for _ in range(_CUTS):
             end = self._buffer.rfind(b"},", 0, end)
             if end < 0:
                 return None
-            piece = b"[" + self._buffer[: end + 1] + b"]"
-            try:
-                found = orjson.loads(piece)
-            except orjson.JSONDecodeError as error:
-                if error.pos < len(piece) // 2:
-                    return None  # wrong in the middle: no other cut will help
-                continue
-            del self._buffer[: end + 2]
-            self._comma = True
-            return list(found)
+            found = _parsed(b"[" + self._buffer[: end + 1] + b"]")
+            if found is not None:
+                del self._buffer[: end + 2]
+                self._comma = True
+                return found
         return None
 
-    def _one_by_one(self, *, last: bool) -> list[Any]:
+    def _one_by_one(self, *, last: bool) -> list[Element]:
         text = self._text(last=last)
-        found: list[Any] = []
+        found: list[Element] = []
         at = _end_of(_GAP, text, 0)
         if not self._comma and text[at : at + 1] == "]":
             return self._close(text, at)
@@ -175,10 +172,18 @@ class _Array:
     def _keep(self, text: str) -> None:
         self._buffer = bytearray(text.encode("utf-8", "surrogateescape") + self._tail)
 
-    def _close(self, text: str, at: int) -> list[Any]:
+    def _close(self, text: str, at: int) -> list[Element]:
         self._keep(text[at + 1 :])
         self._closed = True
         return []
+
+
+def _parsed(text: bytes | bytearray) -> list[Element] | None:
+    try:
+        text.decode()  # msgspec does not look at the bytes of a text that it skips
+        return [bytes(raw) for raw in _ARRAY.decode(text)]
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
+        return None
 
 
 def _end_of(pattern: re.Pattern[str], text: str, at: int) -> int:
@@ -186,18 +191,18 @@ def _end_of(pattern: re.Pattern[str], text: str, at: int) -> int:
     return match.end() if match else at
 
 
-def _element(text: str, at: int) -> tuple[Any, int | None]:
+def _element(text: str, at: int) -> tuple[Element, int | None]:
     """The element at `at` and where the next mark is, or None there when it is not complete."""
     constants: list[str] = []
     try:
-        element, end = json.JSONDecoder(parse_constant=constants.append).raw_decode(text, at)
+        _, end = json.JSONDecoder(parse_constant=constants.append).raw_decode(text, at)
     except (json.JSONDecodeError, RecursionError):
-        return None, None
+        return b"", None
     raw, behind = text[at:end], _end_of(_GAP, text, end)
     if constants:
         return Unreadable(raw, f"{constants[0]} is no JSON"), behind
     try:
-        raw.encode()
+        return raw.encode(), behind
     except UnicodeEncodeError:
-        return Unreadable(raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace"), "bytes that are no UTF-8"), behind
-    return element, behind
+        shown = raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        return Unreadable(shown, "bytes that are no UTF-8"), behind

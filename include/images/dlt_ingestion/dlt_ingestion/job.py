@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from dlt_ingestion import log as logs
+from dlt_ingestion.ahead import ahead
 from dlt_ingestion.errors import ExitCode, IngestionError, RejectedError, Stopped
 from dlt_ingestion.settings import PRODUCTION, Settings
 from dlt_ingestion.source import Counts, batches
@@ -19,6 +20,7 @@ from dlt_ingestion.source import Counts, batches
 log = logging.getLogger(__name__)
 
 PROGRESS_S = 3.0
+READ_AHEAD = 6  # batches
 
 
 def main(environ: Mapping[str, str]) -> int:
@@ -43,7 +45,9 @@ def main(environ: Mapping[str, str]) -> int:
         log.exception("unexpected failure while %s; this is a fault of the program", counts.stage)
         return _finish(ExitCode.UNEXPECTED, "failed unexpectedly; the lines above say where", counts, started)
     where = f"{settings.destination} {settings.dataset}"
-    return _finish(ExitCode.COMPLETE, f"loaded {counts.records - counts.rejected} breeds into {where}", counts, started)
+    return _finish(
+        ExitCode.COMPLETE, f"loaded {counts.records - counts.rejected} breeds into {where}", counts, started
+    )
 
 
 def run(settings: Settings, counts: Counts) -> None:
@@ -59,16 +63,18 @@ def run(settings: Settings, counts: Counts) -> None:
             _progress(counts),
             tempfile.TemporaryDirectory(prefix="dlt-ingestion-") as work,
             dlt.config.values(CONFIG),
+            destination.opened(settings) as store,
         ):
-            loader = Loader(settings, datetime.now(UTC), work)
-            loader.stage(batches(settings, api, counts), counts)
+            loader = Loader(settings, store, datetime.now(UTC), work)
+            with ahead(batches(settings, api, counts), READ_AHEAD) as read:
+                loader.stage(read, counts)
             too_many = _too_many(settings, counts)
             loader.publish(counts, breeds=too_many is None)
             if too_many:
                 raise too_many
     except Exception as error:
         explained = destination.explained(error, settings)
-        if explained is error:
+        if explained is None or explained is error:
             raise
         log.debug("what lies behind the failure", exc_info=error)
         raise explained from error
@@ -100,7 +106,13 @@ def _progress(counts: Counts) -> Iterator[None]:
 
     def tell() -> None:
         while not done.wait(PROGRESS_S):
-            log.info("%s: %d pages, %d records read, %d staged", counts.stage, counts.pages, counts.records, counts.staged)
+            log.info(
+                "%s: %d pages, %d records read, %d staged",
+                counts.stage,
+                counts.pages,
+                counts.records,
+                counts.staged,
+            )
 
     teller = threading.Thread(target=tell, name="progress", daemon=True)
     teller.start()
@@ -123,7 +135,9 @@ def _stoppable() -> Iterator[None]:
             signal.signal(each, signal.SIG_IGN)
         raise Stopped(signal.Signals(number).name)
 
-    before: dict[signal.Signals, Any] = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    before: dict[signal.Signals, Any] = {
+        each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)
+    }
     for each in before:
         signal.signal(each, stop)
     try:

@@ -23,7 +23,8 @@ class JsonLines(logging.Formatter):
         """One line; the fields are what the caller gave as extra={"fields": {...}}."""
         line: dict[str, Any] = {
             "severity": _SEVERITY.get(record.levelno, "DEFAULT"),
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03d}Z",
             "logger": record.name,
             "message": record.getMessage(),
         }

@@ -6,10 +6,9 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from dlt_ingestion.breeds import Batch
-from dlt_ingestion.elements import BrokenArray, NotAnArray, elements
+from dlt_ingestion.elements import BrokenArray, Element, NotAnArray, elements
 from dlt_ingestion.errors import SourceError, TransientError
 from dlt_ingestion.fetch import Api
 from dlt_ingestion.settings import Settings
@@ -80,7 +79,9 @@ def _pages(settings: Settings, api: Api, counts: Counts) -> Iterator[Batch]:
             break
         first = seen.setdefault(_signature(head), number)
         if first != number:
-            log.warning("page %d repeats page %d: the API seems to ignore `page`; it is left out", number, first)
+            log.warning(
+                "page %d repeats page %d: the API seems to ignore `page`; it is left out", number, first
+            )
             break
         yield head
         yield from rest
@@ -110,7 +111,8 @@ def _signature(batch: Batch) -> int:
 
 def _read(settings: Settings, api: Api, number: int, page: _Page, counts: Counts) -> Iterator[Batch]:
     """One page in batches, over as many attempts as are granted; an attempt goes on where the last one broke off."""
-    passed, last, failures = 0, None, 0
+    passed, failures = 0, 0
+    last: Element | None = None
     started = time.monotonic()
     while True:
         try:
@@ -128,8 +130,8 @@ def _read(settings: Settings, api: Api, number: int, page: _Page, counts: Counts
 
 
 def _attempt(
-    settings: Settings, api: Api, number: int, page: _Page, passed: int, last: Any
-) -> Iterator[list[Any]]:
+    settings: Settings, api: Api, number: int, page: _Page, passed: int, last: Element | None
+) -> Iterator[list[Element]]:
     """The page's elements behind the first `passed` ones, of which `last` must still be the last."""
     with api.page(number) as body:
         granted = _count(body.headers.get("Pagination-Limit"))
@@ -140,7 +142,9 @@ def _attempt(
             for found in elements(body.chunks):
                 fresh = found[max(0, passed - at) :]
                 if at < passed <= at + len(found) and found[passed - at - 1] != last:
-                    raise SourceError(f"GET {settings.url}, page {number}: its records changed between two attempts")
+                    raise SourceError(
+                        f"GET {settings.url}, page {number}: its records changed between two attempts"
+                    )
                 at += len(found)
                 if fresh:
                     yield fresh

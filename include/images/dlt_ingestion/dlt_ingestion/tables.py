@@ -33,7 +33,7 @@ def staged(batch: Batch, updated_at: datetime) -> pa.Table:
     """The batch as rows of the staging table."""
     rejected = batch.rejected
     columns = [
-        pa.array([*batch.row_ids, *(r.row_id for r in rejected)], pa.int64()),
+        pa.array([*batch.row_ids, *[None] * len(rejected)], pa.int64()),
         pa.array([*batch.texts, *(r.record for r in rejected)], pa.string()),
         pa.array([*[None] * len(batch.row_ids), *(r.reason for r in rejected)], pa.string()),
         pa.repeat(pa.scalar(updated_at, _STAGED.field("updated_at").type), batch.records),
@@ -46,7 +46,10 @@ def published() -> Schema:
     schema = Schema("dog_breeds")
     for name, columns in (
         (BREEDS, [_column("row_id", "bigint", False), _column("breed_json", "json", False)]),
-        (REJECTED, [_column("row_id", "bigint"), _column("record", "text", False), _column("reason", "text", False)]),
+        (
+            REJECTED,
+            [_column("row_id", "bigint"), _column("record", "text", False), _column("reason", "text", False)],
+        ),
     ):
         columns.append(_column("updated_at", "timestamp", False))
         schema.update_table(new_table(name, write_disposition="replace", columns=columns))
