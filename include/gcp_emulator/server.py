@@ -1,12 +1,13 @@
 """Puts the emulator together and serves it: one event loop, gRPC and REST side by side."""
 
+import fcntl
 import sqlite3
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TextIO
 
 from gcp_emulator import rest, rpc, web
 from gcp_emulator.calls import CallLog
@@ -83,6 +84,8 @@ class Emulator:
                 TemporaryDirectory(prefix="gcp-emulator-", ignore_cleanup_errors=True)
             )
         )
+        if options.state is not None:
+            self._closing.enter_context(lock(options.state))
         store = self._closing.enter_context(closing(open_store(options.state)))
         dispatcher = Dispatcher(self._services(folder, store, logs), calls)
         server, grpc_port = await rpc.serve(dispatcher, options.host, options.grpc_port)
@@ -102,7 +105,7 @@ class Emulator:
         metadata = MetadataServers(str(PROJECT_NUMBER))
         self._closing.push_async_callback(metadata.close)
         cache = options.env_cache or folder / "environments"
-        runtime = Runtime(options.images, cache, folder / "tasks", metadata.address)
+        runtime = Runtime(options.images, cache, (options.state or folder) / "tasks", metadata.address)
         self._closing.push_async_callback(runtime.close)
         secrets = SecretManagerService(store)
         around = Surroundings(
@@ -129,6 +132,25 @@ class Emulator:
     async def stop(self) -> None:
         """End what runs, stop serving, close the store; also after a start that failed half-way."""
         await self._closing.aclose()
+
+
+def lock(folder: Path) -> TextIO:
+    """Held while the file is open: two emulators on one state would undo each other's work."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / "lock").open("w")
+    except OSError as error:
+        raise StartError(
+            f"--state: cannot keep state in {folder} ({error}); choose another folder"
+        ) from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise StartError(
+            f"--state: another emulator uses {folder}; stop it or choose another folder"
+        ) from error
+    return file
 
 
 def open_store(folder: Path | None) -> Store:

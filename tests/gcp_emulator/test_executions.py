@@ -337,3 +337,16 @@ def test_containers_start_in_order_and_share_a_volume(cloud):
     execution = cloud.run(job)
     assert execution.succeeded_count == 1
     assert cloud.lines(execution, "labels.container_name=main") == ["written"]
+
+
+def test_requirements_that_cannot_be_installed_fail_the_execution_not_its_tasks(cloud, images):
+    """No retry can help there: three more installations would only hide the message."""
+    name = f"broken-{cloud.project}"
+    folder = images / name.replace("-", "_")
+    folder.mkdir()
+    (folder / "Dockerfile").write_text('FROM python\nENTRYPOINT ["python"]\n')
+    (folder / "requirements.txt").write_text("this is no requirement\n")
+    execution = cloud.run(cloud.create_job("broken", container={"image": name}, max_retries=3))
+    assert "requirements" in completed(execution).message
+    assert not execution.start_time
+    assert list(cloud.tasks().list_tasks(parent=execution.name)) == []

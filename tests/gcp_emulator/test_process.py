@@ -74,6 +74,13 @@ def test_a_state_that_cannot_be_written_names_the_option(tmp_path):
     assert "Traceback" not in ended.stderr
 
 
+def test_a_state_in_use_is_refused(tmp_path):
+    with process.start(state=tmp_path / "state"):
+        ended = run("--state", str(tmp_path / "state"), "--grpc-port", "0", "--rest-port", "0")
+    assert ended.returncode == 2
+    assert "another emulator uses" in ended.stderr
+
+
 def test_a_failed_start_shows_the_emulators_words(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(process.StartFailed, match="--state"), process.start(state=tmp_path / "file"):

@@ -86,9 +86,20 @@ class ExecutionRunner:
         self._finish()
 
     async def _prepare(self) -> TaskSpec:
+        """What Cloud Run does before the start: secrets, then images; a cancel cuts it short."""
+        spec = prepare(self.execution, self._around)
+        importing = asyncio.create_task(self._import_images())
+        cancelled = asyncio.create_task(self.cancel.wait())
+        await asyncio.wait({importing, cancelled}, return_when=asyncio.FIRST_COMPLETED)
+        cancelled.cancel()
+        if importing.done():
+            importing.result()
+        importing.cancel()
+        return spec
+
+    async def _import_images(self) -> None:
         for container in self.execution.template.containers:
-            await self._runtime.resolve(container.image)
-        return prepare(self.execution, self._around)
+            await self._runtime.prepare(container.image)
 
     def _refuse(self, error: RuntimeFailure | SecretsDenied) -> None:
         if isinstance(error, SecretsDenied):

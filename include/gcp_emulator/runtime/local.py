@@ -52,6 +52,10 @@ class Runtime:
         """The image that the URI names. Raises ImageNotFound and ImageInvalid."""
         return await asyncio.to_thread(find_image, self._images, image)
 
+    async def prepare(self, image: str) -> None:
+        """Makes the image's environment if it is not there. Raises ImageNotFound, ImageInvalid, EnvironmentFailed."""
+        await self._environments.ensure((await self.resolve(image)).requirements)
+
     async def run(self, spec: TaskSpec, log: LogSink, cancel: asyncio.Event | None = None) -> TaskResult:
         """Runs one attempt to its end, whatever that is; a task that cannot start is a result too.
 
