@@ -73,6 +73,14 @@ params = {
         title="HTTP time-out",
         description="Seconds to wait for each answer of the API.",
     ),
+    "http_attempts": Param(
+        5,
+        type="integer",
+        minimum=1,
+        maximum=20,
+        title="Attempts a request",
+        description="How often a request that failed is sent in all, with growing pauses in between.",
+    ),
 }
 
 with DAG(
@@ -83,7 +91,11 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    default_args={"owner": "data-platform", "retries": 2, "retry_delay": timedelta(minutes=5)},
+    default_args={
+        "owner": "data-platform",
+        "retries": settings().retries,
+        "retry_delay": timedelta(minutes=5),
+    },
     params=params,
     tags=["ingestion", "cloud-run"],
 ):
@@ -97,6 +109,7 @@ with DAG(
             "PAGE_SIZE": "{{ params.page_size }}",
             "MAX_REJECTED_SHARE": "{{ params.max_rejected_share }}",
             "HTTP_TIMEOUT_S": "{{ params.http_timeout_s }}",
+            "HTTP_ATTEMPTS": "{{ params.http_attempts }}",
         },
         timeout_seconds=2 * 1800 + 600,
         pre_execute=refuse_unknown,

@@ -111,6 +111,10 @@ class Settings(BaseSettings):
     ingestion_timezone: Annotated[str, AfterValidator(_time_zone)] = Field(
         "UTC", description="Time zone that the cron expression is read in."
     )
+    ingestion_retries: Annotated[int | None, Field(ge=0, le=5), BeforeValidator(_none_if_empty)] = Field(
+        None,
+        description="Airflow's retries of its tasks; unset: 2, and 0 in local, where somebody waits for the error.",
+    )
     ingestion_destination: Literal["bigquery", "duckdb"] = Field("bigquery", description="Where breeds land.")
     ingestion_duckdb_path: Optional = Field(
         None, description="Absolute path of the DuckDB file; needed where the destination is duckdb."
@@ -136,6 +140,13 @@ class Settings(BaseSettings):
         validation_alias="AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE",
         description="Airflow's own; where neither this nor airflow.cfg sets it, our operators defer.",
     )
+
+    @property
+    def retries(self) -> int:
+        """Airflow's retries of the ingestion's tasks."""
+        if self.ingestion_retries is not None:
+            return self.ingestion_retries
+        return 0 if self.environment == "local" else 2
 
     @property
     def dataset_suffix(self) -> str:

@@ -48,7 +48,7 @@ def test_a_param_of_the_wrong_type_is_refused_with_the_reason(house: Any) -> Non
 
 
 def test_an_api_that_is_down_is_explained_with_the_jobs_last_lines(house: Any, unused_port: int) -> None:
-    conf = {"api_base_url": f"http://127.0.0.1:{unused_port}/v1", "http_timeout_s": 1}
+    conf = {"api_base_url": f"http://127.0.0.1:{unused_port}/v1", "http_timeout_s": 1, "http_attempts": 1}
     ran = house.airflow("dags", "test", "dog_breeds_ingestion", "--conf", json.dumps(conf))
     assert ran.returncode != 0
     assert "the dog API did not deliver (exit code 4)" in ran.stdout
