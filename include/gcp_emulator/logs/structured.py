@@ -29,11 +29,22 @@ def write_line(entry: Any, line: str) -> None:
     if fields is None:
         entry.text_payload = line
         return
+    written = type(entry)()
+    written.CopyFrom(entry)
+    try:
+        _write_fields(written, fields)
+    except (json_format.ParseError, ValueError, OverflowError):  # nested too deep, a lone surrogate, 1e999
+        entry.text_payload = line
+    else:
+        entry.CopyFrom(written)
+
+
+def _write_fields(entry: Any, fields: dict[str, Any]) -> None:
     _lift_severity(entry, fields)
     _lift_time(entry, fields)
-    labels = fields.get(PREFIX + "labels")
-    if isinstance(labels, dict):
-        entry.labels.update({str(key): str(value) for key, value in fields.pop(PREFIX + "labels").items()})
+    if isinstance(fields.get(PREFIX + "labels"), dict):
+        labels = fields.pop(PREFIX + "labels")
+        entry.labels.update({key: str(value) for key, value in labels.items()})
     for name, field in TEXTS.items():
         if isinstance(fields.get(name), str):
             setattr(entry, field, fields.pop(name))
@@ -50,7 +61,7 @@ def _json_object(line: str) -> dict[str, Any] | None:
         return None
     try:
         fields = json.loads(line, parse_constant=str)  # NaN and Infinity are no JSON: kept as text
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return None
     return fields if isinstance(fields, dict) else None
 
@@ -84,7 +95,7 @@ def _parsed_time(entry: Any, value: Any) -> bool:
             moment.seconds, moment.nanos = int(value.get("seconds", 0)), int(value.get("nanos", 0))
         else:
             return False
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return False
     entry.timestamp.CopyFrom(moment)
     return True
@@ -93,7 +104,7 @@ def _parsed_time(entry: Any, value: Any) -> bool:
 def _parsed(target: Any, value: Any) -> bool:
     try:
         json_format.ParseDict(value, target)
-    except (json_format.ParseError, TypeError, AttributeError):
+    except (json_format.ParseError, TypeError, AttributeError, ValueError, OverflowError):
         target.Clear()
         return False
     return True
