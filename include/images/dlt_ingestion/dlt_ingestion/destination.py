@@ -50,7 +50,7 @@ def opened(settings: Settings) -> Iterator[Store]:
 
     path = Path(settings.duckdb_path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    limits = {
+    limits: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": settings.duckdb_memory_limit,
         "threads": 1,
         "preserve_insertion_order": False,

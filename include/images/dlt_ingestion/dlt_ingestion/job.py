@@ -39,7 +39,8 @@ def main(environ: Mapping[str, str]) -> int:
     except IngestionError as error:
         return _finish(error.exit_code, f"{error}", counts, started)
     except Stopped as stop:
-        text = f"stopped by {stop} while {counts.stage}; the table is as it was. Run again to load"
+        table = "the table has its new rows already" if counts.published else "the table is as it was"
+        text = f"stopped by {stop} while {counts.stage}; {table}. Run again to load"
         return _finish(stop.exit_code, text, counts, started)
     except Exception:
         log.exception("unexpected failure while %s; this is a fault of the program", counts.stage)
@@ -51,10 +52,15 @@ def main(environ: Mapping[str, str]) -> int:
 
 
 def run(settings: Settings, counts: Counts) -> None:
-    """Reads, stages and publishes; `counts` tells how far it is. Raises an IngestionError when the load is not complete."""
-    from dlt_ingestion import destination  # dlt takes a second to import: only once the settings are right
+    """Reads, stages and publishes; `counts` tells how far it is.
+
+    Raises an IngestionError when the load is not complete.
+    """
+    import dlt  # takes a second to import: only when the settings are right
+
+    from dlt_ingestion import destination
     from dlt_ingestion.fetch import Api
-    from dlt_ingestion.pipeline import CONFIG, Loader, dlt
+    from dlt_ingestion.pipeline import CONFIG, Loader
 
     log.info("loading %s into %s %s", settings.url, settings.destination, settings.dataset)
     api = Api(settings)
@@ -125,7 +131,7 @@ def _progress(counts: Counts) -> Iterator[None]:
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """Turns SIGTERM and SIGINT into Stopped, in the main thread; the first one only, so that the way out is not disturbed."""
+    """Turns the first SIGTERM or SIGINT into Stopped, in the main thread; later ones must not disturb the way out."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -148,6 +154,7 @@ def _stoppable() -> Iterator[None]:
 
 
 def _finish(code: ExitCode, message: str, counts: Counts, started: float) -> int:
+    counts.enter("done")
     fields = {
         "exit_code": int(code),
         "outcome": code.name.lower(),
@@ -156,6 +163,7 @@ def _finish(code: ExitCode, message: str, counts: Counts, started: float) -> int
         "pages": counts.pages,
         "retries": counts.retries,
         "seconds": round(time.monotonic() - started, 3),
+        "stage_seconds": {stage: round(seconds, 3) for stage, seconds in counts.stage_seconds.items()},
     }
     level = logging.INFO if code is ExitCode.COMPLETE else logging.ERROR
     log.log(level, "%s", message, extra={"fields": fields})

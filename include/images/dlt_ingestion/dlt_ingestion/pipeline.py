@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import cast
 
 import dlt
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]
+from dlt.common.destination.exceptions import DestinationException
 from dlt.common.storages.load_package import create_load_id
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
@@ -59,7 +60,7 @@ class Loader:
         pipeline = self._pipeline(self.staging_dataset)
         self.store.compress(False)
         for number in itertools.count():
-            counts.stage = "reading"
+            counts.enter("reading")
             first = next(batches, None)
             if first is None:
                 return
@@ -77,7 +78,7 @@ class Loader:
         Without `breeds` only the rejected records are replaced. Raises DestinationError when the staging dataset does
         not hold exactly what this run put there.
         """
-        counts.stage = "publishing"
+        counts.enter("publishing")
         self.store.compress(True)
         schema = tables.published()
         pipeline = self._pipeline(self.settings.dataset)
@@ -90,6 +91,7 @@ class Loader:
                 for table in (tables.BREEDS, tables.REJECTED) if breeds else (tables.REJECTED,):
                     self._swap(client, table)
                 client.complete_load(create_load_id())
+            counts.published = breeds
             self._empty(client)
 
     def _group(self, first: Batch, batches: Iterator[Batch], counts: Counts) -> Iterator[pa.Table]:
@@ -99,7 +101,7 @@ class Loader:
             yield tables.staged(batch, self.updated_at)
             if rows >= GROUP_ROWS or size >= GROUP_BYTES:
                 break
-        counts.stage = "loading"
+        counts.enter("loading")
         counts.staged += rows
 
     def _pipeline(self, dataset: str) -> dlt.Pipeline:
@@ -151,5 +153,9 @@ class Loader:
         return f"CAST({column} AS JSON)"
 
     def _empty(self, client: SqlJobClientBase) -> None:
-        with client.sql_client.with_alternative_dataset_name(self.staging_dataset):
-            client.sql_client.truncate_tables(tables.STAGED)
+        """Frees what has been published; the next run empties it all the same."""
+        try:
+            with client.sql_client.with_alternative_dataset_name(self.staging_dataset):
+                client.sql_client.truncate_tables(tables.STAGED)
+        except DestinationException as error:
+            log.warning("%s.%s could not be emptied: %s", self.staging_dataset, tables.STAGED, error)

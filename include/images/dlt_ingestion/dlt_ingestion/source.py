@@ -30,8 +30,17 @@ class Counts:
     retries: int = 0
     staged: int = 0
     bytes: int = 0
-    stage: str = "starting"
+    published: bool = False
     reasons: dict[str, int] = field(default_factory=dict)
+    stage: str = "starting"
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+    _entered: float = field(default_factory=time.monotonic)
+
+    def enter(self, stage: str) -> None:
+        """Begins `stage` and books the time of the one before."""
+        now = time.monotonic()
+        self.stage_seconds[self.stage] = self.stage_seconds.get(self.stage, 0.0) + now - self._entered
+        self.stage, self._entered = stage, now
 
 
 @dataclass(slots=True)

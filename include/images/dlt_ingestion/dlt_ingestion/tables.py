@@ -1,17 +1,14 @@
 """The tables: what is staged, and what readers see."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]
 from dlt import Schema
+from dlt.common.data_types import TDataType
 from dlt.common.schema.typing import TColumnSchema
 from dlt.common.schema.utils import new_table
 
 from dlt_ingestion.breeds import Batch
-
-if TYPE_CHECKING:
-    from dlt.common.schema.typing import TDataType
 
 BREEDS = "dog_breeds_resource"
 REJECTED = "dog_breeds_rejected"
@@ -56,5 +53,5 @@ def published() -> Schema:
     return schema
 
 
-def _column(name: str, data_type: "TDataType", nullable: bool = True) -> TColumnSchema:
+def _column(name: str, data_type: TDataType, nullable: bool = True) -> TColumnSchema:
     return {"name": name, "data_type": data_type, "nullable": nullable}
