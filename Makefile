@@ -42,8 +42,8 @@ lint: setup ## style, types, arrows, Dockerfiles
 	@$(BIN)/hadolint Dockerfile include/images/*/Dockerfile
 
 .PHONY: faults
-faults: setup ## each fault: where it is caught, what the user reads
-	@$(CLEAN) PYTHONPATH=plugins:include:. $(PY) -m benchmarks.faults
+faults: setup ## each fault: where it is caught, what the user reads (ONLY=regex: some)
+	@$(CLEAN) PYTHONPATH=include $(PY) benchmarks/faults.py $(if $(ONLY),'$(ONLY)')
 
 .PHONY: bench-ingest
 bench-ingest: setup ## the ingestion beside a plain dlt pipeline (BREEDS_JSON: a real answer of the API)

@@ -1,0 +1,281 @@
+"""`make faults`: each fault once, through real Airflow and the emulator: where it is caught, what the user reads.
+
+After each fault the same DAG runs again without it: a rerun must heal it. Writes build/faults.json.
+"""
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from laptop import cloud, environment
+from laptop.child import Child
+from laptop.place import ROOT, STATE, Place
+from laptop.ports import free_ports
+from laptop.progress import Progress
+from laptop.run import SECRET, migrate
+
+DAG = "dog_breeds_ingestion"
+TEMPLATE = "dog_breeds_ingestion.yaml"
+QUICK = {"http_attempts": 3, "http_timeout_s": 2}
+HOUSES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault: how it is made (the DAG run's conf, the environment, words of the template), and what must be read.
+
+    :param caught: who says so
+    :param reads: regular expression that the user's text must match
+    :param api: the sample API's way to misbehave (breeds_api/faults.py)
+    :param passes: whether the run succeeds in spite of it
+    """
+
+    name: str
+    caught: str
+    reads: str
+    api: str = ""
+    conf: Mapping[str, Any] = field(default_factory=dict)
+    env: Mapping[str, str | None] = field(default_factory=dict)
+    template: tuple[str, str] | None = None
+    passes: bool = False
+
+
+def _refused() -> str:
+    return f"127.0.0.1:{free_ports(1)[0]}"
+
+
+INGESTION = (
+    Fault(
+        "API down",
+        "container, exit code 4",
+        r"cannot be reached|[Cc]onnection refused",
+        conf={"api_base_url": f"http://{_refused()}/v1"},
+    ),
+    Fault("500s that stop", "container: tries again", r"loaded 40 breeds", api="500-2", passes=True),
+    Fault("429 with Retry-After", "container: waits as told", r"loaded 40 breeds", api="429-1", passes=True),
+    Fault("truncated JSON", "container, exit code 4", r"exit code 4", api="truncated"),
+    Fault("HTML instead of JSON", "container, exit code 4", r"HTML|text/html", api="html"),
+    Fault("an empty list", "container, exit code 4", r"exit code 4", api="empty"),
+    Fault(
+        "records of the wrong shape",
+        "container, exit code 6",
+        r"5 of 10 records cannot be used",
+        api="half-bad",
+    ),
+    Fault(
+        "an API that repeats its first page for ever",
+        "container: stops at the repeat",
+        r"loaded 7 breeds",
+        api="first-page",
+        conf={"page_size": 7},
+        passes=True,
+    ),
+)
+SURROUNDINGS = (
+    Fault(
+        "an unwritable database",
+        "container, exit code 5",
+        r"DUCKDB_PATH=/proc/breeds\.duckdb",
+        env={"GCP_JOBS_INGESTION_DUCKDB_PATH": "/proc/breeds.duckdb"},
+    ),
+    Fault(
+        "a missing secret",
+        "emulator, as Google",
+        r"missing-dog-api-key",
+        env={"GCP_JOBS_SECRET_PREFIX": "missing-"},
+    ),
+    Fault(
+        "an unknown destination",
+        "settings, at DAG parse",
+        r"GCP_JOBS_INGESTION_DESTINATION='parquet'.*'bigquery' or 'duckdb'",
+        env={"GCP_JOBS_INGESTION_DESTINATION": "parquet"},
+    ),
+    Fault(
+        "a template with a wrong field",
+        "template, before anything is sent",
+        r"memroy.*did you mean .*memory",
+        template=("memory:", "memroy:"),
+    ),
+    Fault(
+        "a job image that does not exist",
+        "emulator, as Google",
+        r"no-such-image.*not found",
+        template=("/dlt-ingestion:", "/no-such-image:"),
+    ),
+    Fault(
+        "a task killed for memory",
+        "emulator, as Cloud Run",
+        r"[Mm]emory limit of 128 MiB exceeded",
+        template=("512Mi", "128Mi"),
+    ),
+    Fault(
+        "a task over its timeout", "emulator, as Cloud Run", r"timeout|timed out", template=("1800s", "1s")
+    ),
+    Fault(
+        "the emulator is not running",
+        "clients",
+        r"no emulator answers at .*make up",
+        env={"CLOUD_RUN_EMULATOR_HOST": _refused()},
+    ),
+    Fault(
+        "a missing connection",
+        "clients",
+        r"no connection 'google_cloud_default'.*airflow connections add",
+        env={"AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT": None},
+    ),
+    Fault("an unknown param", "the DAG's first task", r"unknown param 'page_sice'", conf={"page_sice": 7}),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """An emulator, a sample API and an Airflow home to run the DAG in."""
+
+    place: Place
+    env: Mapping[str, str]
+    api: str
+    progress: Progress
+
+    def run(self, fault: Fault | None) -> tuple[bool, str]:
+        """Runs the DAG, with the fault or without; whether it succeeded, and all that was printed."""
+        env: dict[str, str] = dict(self.env)
+        conf: dict[str, Any] = dict(QUICK)
+        if fault:
+            conf |= fault.conf
+            if fault.api:
+                conf["api_base_url"] = self.api.replace("/v1", f"/faults/{fault.api}/v1")
+            for name, value in fault.env.items():
+                if value is None:
+                    del env[name]
+                else:
+                    env[name] = value
+            if fault.template:
+                env["GCP_JOBS_TEMPLATE_FOLDERS"] = str(self._bent(*fault.template))
+        argv = ["airflow", "dags", "test", DAG, "--conf", json.dumps(conf)]
+        with Child("faults-dag", argv, env, self.place.logs, ROOT) as dag:
+            self.progress.wait(dag.ended, fault.name if fault else "the rerun", 180)
+        return dag.process.returncode == 0, dag.log.read_text(errors="replace")
+
+    def _bent(self, right: str, wrong: str) -> Path:
+        folder = self.place.state / "templates"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        text = (ROOT / "include" / "job_templates" / TEMPLATE).read_text()
+        if right not in text:
+            raise LookupError(f"{TEMPLATE} has no {right!r}: the fault cannot be made")
+        (folder / TEMPLATE).write_text(text.replace(right, wrong))
+        return folder
+
+
+@contextmanager
+def _house(number: int, progress: Progress) -> Iterator[House]:
+    place = Place.of(f"faults-{number}", STATE)
+    key = environment.kept_secret(place.state / "api-key")
+    commands: dict[str, Sequence[str]] = {
+        "gcp_emulator": ("--grpc-port=0", "--rest-port=0", f"--env-cache={place.image_environments}"),
+        "breeds_api": ("--port=0", f"--api-key={key}"),
+    }
+    ready: dict[str, Any] = {}
+    with ExitStack() as stack:
+        for name, options in commands.items():
+            file = place.state / f"{name}.json"
+            file.unlink(missing_ok=True)
+            argv = [name, *options, f"--ready-file={file}"]
+            child = stack.enter_context(Child(name, argv, environment.tools(), place.logs, place.state))
+            ready[name] = child.ready(file, progress)
+        cloud.keep_secret(ready["gcp_emulator"]["grpc"], SECRET, key)
+        api = ready["breeds_api"]["url"]
+        env = environment.airflow(place, ready["gcp_emulator"]["env"], api)
+        migrate(place, env, progress)
+        yield House(place, env, api, progress)
+
+
+def _read(output: str, reads: str) -> str:
+    """The line that the user reads, without the time stamp before it and the logger behind it."""
+    flat = re.compile(reads)
+    for line in output.splitlines():
+        if flat.search(line):
+            text = re.sub(r"^\S+ \[\w+ *\] ", "", line)
+            return re.sub(r"\s+\[[\w.]+\] .*$", "", text).strip()
+    return ""
+
+
+def _taken_port() -> tuple[bool, str]:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        argv = [
+            sys.executable,
+            "-m",
+            "gcp_emulator",
+            f"--grpc-port={server.getsockname()[1]}",
+            "--rest-port=0",
+        ]
+        ended = subprocess.run(argv, env=environment.tools(), capture_output=True, text=True, timeout=60)
+    return ended.returncode == 2, ended.stderr.strip()
+
+
+def _shown(house: House, fault: Fault) -> dict[str, Any]:
+    succeeded, output = house.run(fault)
+    error = _read(output, fault.reads)
+    healed, _ = house.run(None)
+    ok = bool(error) and succeeded is fault.passes and healed
+    return {"fault": fault.name, "caught": fault.caught, "error": error, "healed": healed, "ok": ok}
+
+
+def _table(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
+    table = Table("fault", "where it is caught", "what the user reads", "ok", show_lines=True)
+    for row in rows:
+        table.add_row(row["fault"], row["caught"], row["error"][:400], "yes" if row["ok"] else "NO")
+    console.print(table)
+
+
+def _in_house(number: int, faults: "Queue[Fault]", progress: Progress) -> list[dict[str, Any]]:
+    """Shows faults from the queue until it is empty."""
+    rows = []
+    with _house(number, progress) as house:
+        while True:
+            try:
+                fault = faults.get_nowait()
+            except Empty:
+                return rows
+            rows.append(_shown(house, fault))
+            progress.say(f"{fault.name}: {'ok' if rows[-1]['ok'] else 'NOT as it should be'}")
+
+
+def main() -> None:
+    """Exit code 1 when a fault was not caught as it should be, or a rerun did not heal it."""
+    progress = Progress()
+    only = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
+    faults: Queue[Fault] = Queue()
+    for fault in (*INGESTION, *SURROUNDINGS):
+        if only.search(fault.name):
+            faults.put(fault)
+    with ThreadPoolExecutor(HOUSES) as pool:
+        houses = [pool.submit(_in_house, number, faults, progress) for number in range(HOUSES)]
+    rows = [row for house in houses for row in house.result()]
+    others: dict[str, Callable[[], tuple[bool, str]]] = {"a port that is taken": _taken_port}
+    for name, show in others.items():
+        ok, error = show()
+        rows.append({"fault": name, "caught": "at start", "error": error, "healed": True, "ok": ok})
+    _table(rows, Console(width=None if sys.stdout.isatty() else 160))
+    (ROOT / "build").mkdir(exist_ok=True)
+    (ROOT / "build" / "faults.json").write_text(json.dumps(rows, indent=1))
+    sys.exit(0 if all(row["ok"] for row in rows) else 1)
+
+
+if __name__ == "__main__":
+    main()
