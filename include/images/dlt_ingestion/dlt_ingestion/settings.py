@@ -142,7 +142,7 @@ def _environment(text: str) -> str:
 
 
 def _url(text: str) -> str:
-    """set it to an address like https://api.thedogapi.com/v1, without user name or query (a key goes into DOG_API_KEY)"""
+    """set it to an address like https://api.thedogapi.com/v1; no user name, no query (a key goes into DOG_API_KEY)"""
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
         raise ValueError(text)
