@@ -116,6 +116,7 @@ async def async_client(api: Api, access: Access) -> Any:
             connection = await BaseHook.aget_connection(access.gcp_conn_id)
         except AirflowNotFoundException as error:
             raise _missing(access) from error
+        await asyncio.to_thread(_modules, api)  # the first import of a Google library takes a second
         hook = await asyncio.to_thread(_hook, connection, access)
         if not emulator(api):
             await asyncio.to_thread(hook.get_credentials)
@@ -136,8 +137,14 @@ def _hook(connection: "Connection", access: Access) -> "GoogleBaseHook":
     return GivenConnectionHook(access.gcp_conn_id, list(access.impersonation_chain) or None)
 
 
+def _modules(api: Api) -> tuple[Any, ...]:
+    from gcp_jobs import identity
+
+    return (*(import_module(name) for name in _MODULES[api]), identity)
+
+
 def _build(api: Api, access: Access, hook: "GoogleBaseHook", *, is_async: bool) -> Any:
-    package, transports = (import_module(name) for name in _MODULES[api])
+    package, transports, identity = _modules(api)
     kind = getattr(package, f"{api}{'Async' if is_async else ''}Client")
     address = emulator(api)
     if address is None:
@@ -150,8 +157,6 @@ def _build(api: Api, access: Access, hook: "GoogleBaseHook", *, is_async: bool) 
         return kind(
             transport="rest", credentials=Credentials(token=account), client_options={"api_endpoint": url}
         )
-    from gcp_jobs import identity
-
     if is_async:
         transport = getattr(transports, f"{api}GrpcAsyncIOTransport")
         return kind(transport=transport(channel=identity.async_channel(address, account)))

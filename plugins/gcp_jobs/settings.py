@@ -70,7 +70,7 @@ class Settings(BaseSettings):
         "local-project", min_length=1, description="Google Cloud project of jobs that name none."
     )
     region: Region = Field("europe-west1", description="Region of jobs that name none.")
-    regions: Regions = Field(("europe-west1",), description="Regions that jobs may use, separated by commas.")
+    regions: Regions = Field((), description="Regions that jobs may use, separated by commas; none: any.")
     gcp_conn_id: str = Field("google_cloud_default", description="Airflow connection of our own DAGs.")
     # who
     job_service_account: Optional = Field(

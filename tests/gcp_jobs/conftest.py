@@ -179,7 +179,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass(frozen=True)
 class Ran:
-    """One task's end in a DAG run: its state, its XCom result, and all that was printed."""
+    """One task's end in a DAG run: its state (of a mapped one the worst), its XCom result, and all that was printed."""
 
     state: str
     result: Any
@@ -204,7 +204,10 @@ def run_operator(airflow_db: None, capfd: pytest.CaptureFixture[str]) -> Callabl
         sync_bag_to_db(bag, "dags-folder", None)
         capfd.readouterr()
         dag_run = dag.test(run_conf=conf)
-        (instance,) = dag_run.get_task_instances()
+        instances = sorted(
+            dag_run.get_task_instances(), key=lambda found: (found.state == "success", found.map_index)
+        )
+        instance = instances[0]
         rendered = RenderedTaskInstanceFields.get_templated_fields(instance) or {}
         result = instance.xcom_pull(task_ids=task.task_id)
         return Ran(str(instance.state), result, "".join(capfd.readouterr()), rendered)

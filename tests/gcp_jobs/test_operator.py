@@ -293,3 +293,35 @@ def test_a_retry_attaches_to_the_run_of_the_try_before(emulator: Any, run_operat
     assert begun == [begun[0]] * 2
     assert "Attaching to execution" in ran.log
     assert emulator.count("RunJob") == 1
+
+
+def test_a_mapped_operator_runs_its_template_once_for_each_value(
+    emulator: Any, run_operator: Run, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gcp_jobs.settings import settings
+
+    (tmp_path / "mapped.yaml").write_text(
+        "base:\n  name: mapped-{{ settings.environment }}\n  image: repo/sample-job:1\n  args: [env, N]\n"
+    )
+    monkeypatch.setenv("GCP_JOBS_TEMPLATE_FOLDERS", f"{tmp_path}{os.pathsep}{settings().template_folders[0]}")
+    settings.cache_clear()
+
+    def mapped(task_id: str) -> Any:
+        partial = CloudRunJobOperator.partial(task_id=task_id, template="mapped.yaml")
+        return partial.expand(env=[{"N": "one"}, {"N": "two"}])
+
+    ran = run_operator(mapped, "mapped")
+    assert ran.state == "success", ran.log
+    assert [ran.log.count(f'env {{"N": "{value}"}}') for value in ("one", "two")] == [1, 1]
+    assert len(BACKEND.list(ref("mapped-local"))) == 2
+
+
+def test_a_job_elsewhere_than_allowed_is_refused(
+    emulator: Any, run_operator: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gcp_jobs.settings import settings
+
+    monkeypatch.setenv("GCP_JOBS_REGIONS", "europe-west4")
+    settings.cache_clear()
+    ran = run_operator(CloudRunJobOperator, "elsewhere", spec=spec("elsewhere"))
+    assert "region europe-west1 is not allowed (task job). GCP_JOBS_REGIONS allows europe-west4." in ran.log

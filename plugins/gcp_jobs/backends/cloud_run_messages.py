@@ -1,23 +1,17 @@
 """JobSpec <-> google.cloud.run_v2 messages. Template -> message -> template is the identity."""
 
 from collections.abc import Mapping, Sequence
-from posixpath import basename, dirname
 from typing import Any
 
 from google.cloud import run_v2
 
+from gcp_jobs.backends import cloud_run_parts as parts
 from gcp_jobs.backends.base import RUN_KEY, RunRequest
 from gcp_jobs.errors import ConfigurationRefused
 from gcp_jobs.model import JobRef, JobSpec
-from gcp_jobs.spec import Container, Egress, Network, Provisioning, Volume
+from gcp_jobs.spec import Container, Provisioning
 
 MAIN = "main"
-
-_FILES = "secret-files-"
-_EGRESS = {
-    Egress.ALL_TRAFFIC: run_v2.VpcAccess.VpcEgress.ALL_TRAFFIC,
-    Egress.PRIVATE_RANGES_ONLY: run_v2.VpcAccess.VpcEgress.PRIVATE_RANGES_ONLY,
-}
 
 
 def ref(spec: JobSpec) -> JobRef:
@@ -28,7 +22,7 @@ def ref(spec: JobSpec) -> JobRef:
 def to_job(spec: JobSpec) -> run_v2.Job:
     """Build the definition. Raises ConfigurationRefused for what Cloud Run does not have."""
     _refuse_foreign(spec)
-    files = _secret_folders(spec.secret_files)
+    files = parts.secret_folders(spec.secret_files)
     mounts = {name: folder for name, folder, _ in files} | {v.name: v.path for v in spec.volumes if v.path}
     main = _container(
         name=MAIN if spec.containers else "",
@@ -38,12 +32,15 @@ def to_job(spec: JobSpec) -> run_v2.Job:
     )  # fmt: skip
     task = run_v2.TaskTemplate(
         containers=[main, *(_beside(c) for c in spec.containers)],
-        volumes=[*(_secret_volume(name, items) for name, _, items in files), *map(_volume, spec.volumes)],
+        volumes=[
+            *(parts.to_secret_volume(name, items) for name, _, items in files),
+            *map(parts.to_volume, spec.volumes),
+        ],
         max_retries=spec.max_retries,
         timeout={"seconds": spec.timeout},
         service_account=spec.service_account or "",
         encryption_key=spec.kms_key or "",
-        vpc_access=_vpc(spec.network) if spec.network else None,
+        vpc_access=parts.to_vpc(spec.network) if spec.network else None,
     )
     return run_v2.Job(
         name=ref(spec).parent,
@@ -77,10 +74,10 @@ def from_job(job: run_v2.Job, environment: str) -> JobSpec:
         "max_retries": task.max_retries,
         "service_account": task.service_account or None,
         "kms_key": task.encryption_key or None,
-        "volumes": [_from_volume(v, paths.get(v.name)) for v in task.volumes if not v.secret.secret],
+        "volumes": [parts.from_volume(v, paths.get(v.name)) for v in task.volumes if not v.secret.secret],
         "sidecars": [c for c in beside if c.name not in early],
         "init_containers": [c for c in beside if c.name in early],
-        "network": _from_vpc(task.vpc_access) if "vpc_access" in task else None,
+        "network": parts.from_vpc(task.vpc_access) if "vpc_access" in task else None,
     })  # fmt: skip
 
 
@@ -208,85 +205,3 @@ def _from_beside(container: run_v2.Container) -> Container:
         "depends_on": tuple(container.depends_on),
         "startup_port": container.startup_probe.tcp_socket.port or None,
     })  # fmt: skip
-
-
-def _secret_folders(files: Mapping[str, str]) -> list[tuple[str, str, dict[str, str]]]:
-    """Group secret files by folder, as (volume name, folder, {file: secret}): Cloud Run mounts one secret a folder."""
-    folders: dict[str, dict[str, str]] = {}
-    for path, secret in files.items():
-        folders.setdefault(dirname(path), {})[basename(path)] = secret
-    for folder, items in folders.items():
-        if len({secret.rpartition(":")[0] for secret in items.values()}) > 1 or folder == "/":
-            raise ConfigurationRefused(
-                "Cloud Run mounts one secret a folder", where=f"secret_files in {folder}",
-                todo="Give each secret a folder of its own, such as /secrets/<name>/key.",
-            )  # fmt: skip
-    return [(f"{_FILES}{n}", folder, folders[folder]) for n, folder in enumerate(folders)]
-
-
-def _secret_volume(name: str, items: Mapping[str, str]) -> run_v2.Volume:
-    secret = next(iter(items.values())).rpartition(":")[0]
-    return run_v2.Volume(
-        name=name,
-        secret=run_v2.SecretVolumeSource(
-            secret=secret,
-            default_mode=0o400,
-            items=[run_v2.VersionToPath(path=p, version=s.rpartition(":")[2]) for p, s in items.items()],
-        ),
-    )
-
-
-def _volume(volume: Volume) -> run_v2.Volume:
-    if volume.gcs is not None:
-        source: dict[str, Any] = {
-            "gcs": run_v2.GCSVolumeSource(
-                bucket=volume.gcs, read_only=volume.read_only, mount_options=volume.mount_options
-            )
-        }
-    elif volume.nfs is not None:
-        server, _, path = volume.nfs.partition(":")
-        source = {"nfs": run_v2.NFSVolumeSource(server=server, path=path, read_only=volume.read_only)}
-    else:
-        memory = run_v2.EmptyDirVolumeSource.Medium.MEMORY
-        source = {"empty_dir": run_v2.EmptyDirVolumeSource(medium=memory, size_limit=volume.memory or "")}
-    return run_v2.Volume(name=volume.name, **source)
-
-
-def _from_volume(volume: run_v2.Volume, path: str | None) -> dict[str, Any]:
-    common: dict[str, Any] = {"name": volume.name, "path": path}
-    if volume.gcs.bucket:
-        gcs = volume.gcs
-        return common | {
-            "gcs": gcs.bucket,
-            "read_only": gcs.read_only,
-            "mount_options": tuple(gcs.mount_options),
-        }
-    if volume.nfs.server:
-        return common | {"nfs": f"{volume.nfs.server}:{volume.nfs.path}", "read_only": volume.nfs.read_only}
-    return common | {"memory": volume.empty_dir.size_limit}
-
-
-def _vpc(network: Network) -> run_v2.VpcAccess:
-    direct = []
-    if not network.connector:
-        direct = [
-            run_v2.VpcAccess.NetworkInterface(
-                network=network.network or "", subnetwork=network.subnetwork or "", tags=network.tags
-            )
-        ]
-    return run_v2.VpcAccess(
-        connector=network.connector or "", network_interfaces=direct, egress=_EGRESS[network.egress]
-    )
-
-
-def _from_vpc(access: run_v2.VpcAccess) -> dict[str, Any]:
-    egress = next((k for k, v in _EGRESS.items() if v == access.egress), Egress.PRIVATE_RANGES_ONLY)
-    if access.connector:
-        return {"connector": access.connector, "egress": egress}
-    direct = access.network_interfaces[0]
-    return {
-        "network": direct.network or None,
-        "subnetwork": direct.subnetwork or None,
-        "tags": tuple(direct.tags),
-        "egress": egress,
-    }

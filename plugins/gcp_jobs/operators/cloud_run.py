@@ -17,17 +17,17 @@ from gcp_jobs.errors import ApiError, GcpJobsError, RefusedForGood, TemplateErro
 from gcp_jobs.job_run import Carry, JobRun
 from gcp_jobs.links import ExecutionLink, LogLink, urls
 from gcp_jobs.model import JobRef, JobSpec, JobStatus
-from gcp_jobs.once import Attempt, Intent
-from gcp_jobs.operators.rendering import default_deferrable, mask_sensitive, with_our_templates, with_settings
+from gcp_jobs.once import Intent
+from gcp_jobs.operators.context import attempt_of, identity_of, last_try
+from gcp_jobs.operators.rendering import RendersTemplates, default_deferrable
 from gcp_jobs.settings import settings
 from gcp_jobs.template import JobTemplate, inline, parse
 
 if TYPE_CHECKING:
-    import jinja2
     from airflow.sdk import Context
 
 
-class CloudRunJobOperator(BaseOperator):
+class CloudRunJobOperator(RendersTemplates, BaseOperator):
     """
     Runs a Cloud Run job and waits for its end. Takes every argument of the stock CloudRunExecuteJobOperator.
 
@@ -119,29 +119,13 @@ class CloudRunJobOperator(BaseOperator):
         """The run that this try answers for, None before there is one."""
         return JobRef.parse(self._claim.job) if self._claim else None
 
-    # rendering
-
-    def get_template_env(self, dag: Any = None) -> "jinja2.Environment":
-        """Find template files in the folders of GCP_JOBS_TEMPLATE_FOLDERS too."""
-        return with_our_templates(super().get_template_env(dag))
-
-    def render_template(
-        self, content: Any, context: "Context", jinja_env: "jinja2.Environment | None" = None,
-        seen_oids: set[int] | None = None,
-    ) -> Any:  # fmt: skip
-        """Render with `settings` at hand; values under sensitive names are masked before anybody sees them."""
-        env = with_our_templates(jinja_env or self.get_template_env())
-        rendered = super().render_template(content, with_settings(context), env, seen_oids)
-        mask_sensitive(rendered)
-        return rendered
-
     # the life of a run
 
     def execute(self, context: "Context") -> dict[str, Any]:
         """Start the job, or attach to the run of an earlier try; wait; give the result."""
         with self._edge(context):
             run, template = self._run(), self._template()
-            attempt, store = _attempt(context), context.get("task_state_store")
+            attempt, store = attempt_of(context), context.get("task_state_store")
             manage = settings().manage_jobs if self.manage_job is None else self.manage_job
             spec = template.spec if template else None
             started = run.start(attempt, store, self._request(context, template), spec, manage=manage)
@@ -183,7 +167,7 @@ class CloudRunJobOperator(BaseOperator):
         """Resume; where Airflow gave the trigger up and no try is left, the run is cancelled first."""
         if next_method == TRIGGER_FAIL_REPR:
             intent = Intent.load(context.get("task_state_store"))
-            if intent and intent.run and _last_try(context):
+            if intent and intent.run and last_try(context):
                 self._unfinished = intent.ref
                 self._give_up()
         return super().resume_execution(next_method, next_kwargs, context)
@@ -217,14 +201,23 @@ class CloudRunJobOperator(BaseOperator):
         return inline(self.spec, settings(), mine) if self.spec is not None else None
 
     def _job(self, template: JobTemplate | None) -> JobRef:
+        here = settings()
         if template:
-            return JobRef("cloud_run", template.spec.project, template.spec.region, template.spec.name)
-        if not self.job_name:
+            job = JobRef("cloud_run", template.spec.project, template.spec.region, template.spec.name)
+        elif self.job_name:
+            job = JobRef(
+                "cloud_run", self.project_id or here.project, self.region or here.region, self.job_name
+            )
+        else:
             raise TemplateError(
                 "no job is named", where=f"task {self.task_id}", todo="Give job_name, template or spec."
             )
-        here = settings()
-        return JobRef("cloud_run", self.project_id or here.project, self.region or here.region, self.job_name)
+        if here.regions and job.region not in here.regions:
+            allowed = f"GCP_JOBS_REGIONS allows {', '.join(here.regions)}."
+            raise TemplateError(
+                f"region {job.region} is not allowed", where=f"task {self.task_id}", todo=allowed
+            )
+        return job
 
     def _request(self, context: "Context", template: JobTemplate | None) -> RunRequest:
         return RunRequest(
@@ -232,14 +225,14 @@ class CloudRunJobOperator(BaseOperator):
             run_key="",
             container="main" if template and template.spec.containers else "",
             args=None if self.args is None else tuple(map(str, self.args)),
-            env={**_who(context["ti"]), **{k: str(v) for k, v in (self.env or {}).items()}},
+            env={**identity_of(context["ti"]), **{k: str(v) for k, v in (self.env or {}).items()}},
             overrides=self.overrides or {},
         )
 
     def _own(self, context: "Context", ref: JobRef) -> None:
         """From here on this try answers for the run: XCom says so, and links lead to it."""
         self._unfinished = ref
-        self._claim = ownership.Claim(**asdict(_attempt(context)), job=ref.name)
+        self._claim = ownership.Claim(**asdict(attempt_of(context)), job=ref.name)
         for key, value in {ownership.OWNER: ref.name, **urls(ref)}.items():
             context["ti"].xcom_push(key=key, value=value)
 
@@ -280,7 +273,7 @@ class CloudRunJobOperator(BaseOperator):
         try:
             yield
         except GcpJobsError as error:
-            if error.permanent or _last_try(context):
+            if error.permanent or last_try(context):
                 self._give_up()
             if error.permanent:
                 raise AirflowFailException(str(error)) from None  # the message says it all
@@ -295,27 +288,3 @@ class CloudRunJobOperator(BaseOperator):
     def _many_tasks(self, spec: JobSpec | None) -> bool:
         count = (self.overrides or {}).get("task_count") or (spec.task_count if spec else 1)
         return int(count) > 1
-
-
-def _last_try(context: "Context") -> bool:
-    ti = context["ti"]
-    return int(ti.try_number) > int(getattr(ti, "max_tries", 0) or 0)
-
-
-def _attempt(context: "Context") -> Attempt:
-    ti, clears = context["ti"], getattr(context.get("dag_run"), "clear_number", 0)
-    index = -1 if ti.map_index is None else int(ti.map_index)
-    return Attempt(ti.dag_id, ti.run_id, ti.task_id, index, int(clears or 0))
-
-
-def _who(ti: Any) -> dict[str, str]:
-    """Who runs it, for the job's own use: Cloud Run cannot label a single execution."""
-    trace = getattr(ti, "context_carrier", None) or {}
-    ours = {
-        "GCP_JOBS_DAG_ID": ti.dag_id,
-        "GCP_JOBS_RUN_ID": ti.run_id,
-        "GCP_JOBS_TASK_ID": ti.task_id,
-        "GCP_JOBS_TRY_NUMBER": str(ti.try_number),
-        "TRACEPARENT": trace.get("traceparent", ""),
-    }
-    return {name: value for name, value in ours.items() if value}

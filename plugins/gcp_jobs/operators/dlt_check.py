@@ -9,14 +9,13 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from gcp_jobs.clients import Access, credentials
 from gcp_jobs.errors import DataCheckFailed, GcpJobsError, SettingsError
-from gcp_jobs.operators.rendering import with_settings
+from gcp_jobs.operators.rendering import RendersTemplates
 
 if TYPE_CHECKING:
-    import jinja2
     from airflow.sdk import Context
 
 
-class DltDatasetCheckOperator(BaseOperator):
+class DltDatasetCheckOperator(RendersTemplates, BaseOperator):
     """
     Fails unless the table holds rows and the share of rejected records is small enough.
 
@@ -69,16 +68,6 @@ class DltDatasetCheckOperator(BaseOperator):
         self.location = location
         self.gcp_conn_id = gcp_conn_id
         self.impersonation_chain = impersonation_chain
-
-    def render_template(
-        self,
-        content: Any,
-        context: "Context",
-        jinja_env: "jinja2.Environment | None" = None,
-        seen_oids: set[int] | None = None,
-    ) -> Any:
-        """Render with `settings` at hand."""
-        return super().render_template(content, with_settings(context), jinja_env, seen_oids)
 
     def execute(self, context: "Context") -> dict[str, Any]:
         """Count, judge, and tell the assets."""

@@ -13,6 +13,27 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
+class RendersTemplates:
+    """Mixed into an operator, before BaseOperator: its templates see `settings` and the template folders."""
+
+    def get_template_env(self, dag: Any = None) -> "jinja2.Environment":
+        """Find template files in the folders of GCP_JOBS_TEMPLATE_FOLDERS too."""
+        return with_our_templates(super().get_template_env(dag))  # type: ignore[misc]
+
+    def render_template(
+        self,
+        content: Any,
+        context: "Context",
+        jinja_env: "jinja2.Environment | None" = None,
+        seen_oids: set[int] | None = None,
+    ) -> Any:
+        """Render with `settings` at hand; values under sensitive names are masked before anybody sees them."""
+        env = with_our_templates(jinja_env or self.get_template_env())
+        rendered = super().render_template(content, with_settings(context), env, seen_oids)  # type: ignore[misc]
+        mask_sensitive(rendered)
+        return rendered
+
+
 def with_our_templates(env: "jinja2.Environment") -> "jinja2.Environment":
     """Give an environment that also looks into the folders of GCP_JOBS_TEMPLATE_FOLDERS."""
     from gcp_jobs.template import FolderLoader

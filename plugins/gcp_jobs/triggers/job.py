@@ -1,5 +1,6 @@
 """Waits for one run and follows its log, in the triggerer's event loop."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -60,7 +61,8 @@ class JobTrigger(BaseTrigger):
         follower = self._follower(ref)
         try:
             steps = wait(ref, deadline=self.deadline, period=self.period, log=self.log)
-            ended: Ended = await adrive(steps, self.backend(ref), ref, follower)
+            backend = await asyncio.to_thread(self.backend, ref)  # imports Google's libraries
+            ended: Ended = await adrive(steps, backend, ref, follower)
             if follower:
                 await follower.apoll(last=True)
             event: dict[str, Any] = {"outcome": "timed_out" if ended.timed_out else "ended"}

@@ -1,0 +1,34 @@
+"""What a task's context says of the try that is running."""
+
+from typing import TYPE_CHECKING, Any
+
+from gcp_jobs.once import Attempt
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+def last_try(context: "Context") -> bool:
+    """Whether no retry is left after this try."""
+    ti = context["ti"]
+    return int(ti.try_number) > int(getattr(ti, "max_tries", 0) or 0)
+
+
+def attempt_of(context: "Context") -> Attempt:
+    """Which task wants a run."""
+    ti, clears = context["ti"], getattr(context.get("dag_run"), "clear_number", 0)
+    index = -1 if ti.map_index is None else int(ti.map_index)
+    return Attempt(ti.dag_id, ti.run_id, ti.task_id, index, int(clears or 0))
+
+
+def identity_of(ti: Any) -> dict[str, str]:
+    """Who runs it, for the job's own use: Cloud Run cannot label a single execution."""
+    trace = getattr(ti, "context_carrier", None) or {}
+    ours = {
+        "GCP_JOBS_DAG_ID": ti.dag_id,
+        "GCP_JOBS_RUN_ID": ti.run_id,
+        "GCP_JOBS_TASK_ID": ti.task_id,
+        "GCP_JOBS_TRY_NUMBER": str(ti.try_number),
+        "TRACEPARENT": trace.get("traceparent", ""),
+    }
+    return {name: value for name, value in ours.items() if value}
