@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from breeds_api.__main__ import main
 from breeds_api.process import served
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from breeds_api.records import SAMPLE, Records
 
 

@@ -6,6 +6,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 import pytest
+
 from breeds_api.faults import BENT, SPOILT, parse
 from breeds_api.records import Records
 from breeds_api.server import BreedsServer
@@ -68,12 +69,10 @@ def test_a_lost_connection_is_really_lost(fault: str) -> None:
 
 def test_truncated_and_foreign_bodies_are_no_json() -> None:
     with BreedsServer() as server:
-        for fault in ("truncated", "html", "blank", "nan-1"):
+        for fault in ("truncated", "html", "blank"):
             body = httpx.get(f"{server.url_with(fault)}/breeds").content
-            with pytest.raises(ValueError, match=r"."):
-                json.loads(
-                    body, parse_constant=lambda name: pytest.fail(name) if fault != "nan-1" else int(name)
-                )
+            with pytest.raises(ValueError, match=r"Expecting|Unterminated"):
+                json.loads(body)
 
 
 def test_an_api_may_ignore_page_or_limit_or_grant_less() -> None:

@@ -10,12 +10,13 @@ from typing import Any
 
 import duckdb
 import pytest
+
 from breeds_api.server import BreedsServer
 
 os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 os.environ.setdefault("PROVIDERS__ENABLE_AIRFLOW_SECRETS", "false")
 
-from dlt_ingestion.job import main  # noqa: E402
+from dlt_ingestion.job import main
 
 IMAGE = Path(main.__code__.co_filename).parents[1]
 

@@ -1,6 +1,7 @@
 """What counts as a record that can be used, and what is said of the others."""
 
 import pytest
+
 from dlt_ingestion.breeds import Batch
 from dlt_ingestion.elements import Unreadable
 

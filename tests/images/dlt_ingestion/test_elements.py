@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from dlt_ingestion import elements as module
-from dlt_ingestion.elements import BrokenArray, Element, NotAnArray, Unreadable, elements
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from dlt_ingestion import elements as module
+from dlt_ingestion.elements import BrokenArray, Element, NotAnArray, Unreadable, elements
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -4,6 +4,7 @@ import time
 from email.utils import formatdate
 
 import pytest
+
 from breeds_api.server import BreedsServer
 from dlt_ingestion.errors import ConfigurationError, IngestionError, SourceError, TransientError
 from dlt_ingestion.fetch import Api, retry_after

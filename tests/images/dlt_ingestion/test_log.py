@@ -3,22 +3,22 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
+
 from dlt_ingestion.log import JsonLines, adopt_dlt
 
 SECRET = 's3"cr\\et'
 
 
 @pytest.fixture
-def lines() -> Iterator[tuple[logging.Logger, io.StringIO]]:
+def lines() -> tuple[logging.Logger, io.StringIO]:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines(SECRET))
     logger = logging.Logger("test")
     logger.addHandler(handler)
-    yield logger, stream
+    return logger, stream
 
 
 def test_a_line_has_severity_time_logger_message_and_fields(

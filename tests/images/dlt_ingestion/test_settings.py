@@ -1,6 +1,7 @@
 """Settings: defaults of the contract, and one clear sentence for whatever is wrong."""
 
 import pytest
+
 from dlt_ingestion.errors import ConfigurationError
 from dlt_ingestion.settings import Destination, Settings
 
@@ -19,8 +20,13 @@ def test_a_project_is_all_that_production_needs() -> None:
 
 @pytest.mark.parametrize(
     ("environment", "dataset"),
-    [("production", "dog_breeds_raw"), ("prod", "dog_breeds_raw"), ("dev", "dog_breeds_raw_dev"), ("pr-12", "dog_breeds_raw_pr_12")],
-)  # fmt: skip
+    [
+        ("production", "dog_breeds_raw"),
+        ("prod", "dog_breeds_raw"),
+        ("dev", "dog_breeds_raw_dev"),
+        ("pr-12", "dog_breeds_raw_pr_12"),
+    ],
+)
 def test_the_environment_names_the_dataset(environment: str, dataset: str) -> None:
     assert Settings.from_environment(BIGQUERY | {"ENVIRONMENT": environment}).dataset == dataset
 

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from breeds_api.records import Records
 from breeds_api.server import BreedsServer
 from dlt_ingestion import source

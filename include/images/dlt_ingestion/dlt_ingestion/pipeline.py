@@ -3,6 +3,7 @@
 import itertools
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
@@ -57,19 +58,17 @@ class Loader:
 
     def stage(self, batches: Iterator[Batch], counts: Counts) -> None:
         """Writes all rows to the staging dataset, one load package for each group of batches."""
-        pipeline = self._pipeline(self.staging_dataset)
+        pipeline, schema = self._pipeline(self.staging_dataset), tables.staging()
+        with _client(pipeline, schema) as client:
+            client.sql_client.truncate_tables(tables.STAGED)
         self.store.compress(False)
         for number in itertools.count():
             counts.enter("reading")
             first = next(batches, None)
             if first is None:
                 return
-            resource = dlt.resource(
-                self._group(first, batches, counts),
-                name=tables.STAGED,
-                write_disposition="append" if number else "replace",
-            )
-            pipeline.run(resource, loader_file_format="parquet")
+            resource = dlt.resource(self._group(first, batches, counts), name=tables.STAGED)
+            pipeline.run(resource, schema=schema, write_disposition="append", loader_file_format="parquet")
             log.debug("load package %d is in: %d records so far", number + 1, counts.staged)
 
     def publish(self, counts: Counts, *, breeds: bool) -> None:
@@ -80,12 +79,7 @@ class Loader:
         """
         counts.enter("publishing")
         self.store.compress(True)
-        schema = tables.published()
-        pipeline = self._pipeline(self.settings.dataset)
-        pipeline.schemas.save_schema(schema)
-        with cast(SqlJobClientBase, pipeline.destination_client(schema.name)) as client:
-            client.initialize_storage()
-            client.update_stored_schema(force=True)  # makes a table again that someone dropped
+        with _client(self._pipeline(self.settings.dataset), tables.published()) as client:
             self._check(client, counts)
             with client.sql_client.begin_transaction():
                 for table in (tables.BREEDS, tables.REJECTED) if breeds else (tables.REJECTED,):
@@ -159,3 +153,13 @@ class Loader:
                 client.sql_client.truncate_tables(tables.STAGED)
         except DestinationException as error:
             log.warning("%s.%s could not be emptied: %s", self.staging_dataset, tables.STAGED, error)
+
+
+@contextmanager
+def _client(pipeline: dlt.Pipeline, schema: dlt.Schema) -> Iterator[SqlJobClientBase]:
+    """A connection to the pipeline's dataset, in which all tables of `schema` are there, also those someone dropped."""
+    pipeline.schemas.save_schema(schema)
+    with cast(SqlJobClientBase, pipeline.destination_client(schema.name)) as client:
+        client.initialize_storage()
+        client.update_stored_schema(force=True)
+        yield client

@@ -38,20 +38,26 @@ def staged(batch: Batch, updated_at: datetime) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=_STAGED)
 
 
+def staging() -> Schema:
+    """The staging dataset, as dlt describes it."""
+    columns = [_column("row_id", "bigint", True), _column("record", "text"), _column("reason", "text", True)]
+    return _schema("dog_breeds_staging", {STAGED: columns})
+
+
 def published() -> Schema:
     """What readers see, as dlt describes it."""
-    schema = Schema("dog_breeds")
-    for name, columns in (
-        (BREEDS, [_column("row_id", "bigint", False), _column("breed_json", "json", False)]),
-        (
-            REJECTED,
-            [_column("row_id", "bigint"), _column("record", "text", False), _column("reason", "text", False)],
-        ),
-    ):
-        columns.append(_column("updated_at", "timestamp", False))
-        schema.update_table(new_table(name, write_disposition="replace", columns=columns))
+    breeds = [_column("row_id", "bigint"), _column("breed_json", "json")]
+    rejected = [_column("row_id", "bigint", True), _column("record", "text"), _column("reason", "text")]
+    return _schema("dog_breeds", {BREEDS: breeds, REJECTED: rejected})
+
+
+def _schema(name: str, tables: dict[str, list[TColumnSchema]]) -> Schema:
+    schema = Schema(name)
+    for table, columns in tables.items():
+        columns.append(_column("updated_at", "timestamp"))
+        schema.update_table(new_table(table, write_disposition="append", columns=columns))
     return schema
 
 
-def _column(name: str, data_type: TDataType, nullable: bool = True) -> TColumnSchema:
+def _column(name: str, data_type: TDataType, nullable: bool = False) -> TColumnSchema:
     return {"name": name, "data_type": data_type, "nullable": nullable}
