@@ -57,7 +57,7 @@ def log_url(ref: JobRef) -> str:
     """Where to read an execution's log."""
     local = settings().gcp_emulator_url
     if local:
-        return f"{local}/emulator/logs?execution={quote(ref.run)}"
+        return f"{local}/v2/{ref.name}/tasks"  # its tasks with their exit codes: the emulator has no log page
     query = (
         f'resource.type="cloud_run_job"\nresource.labels.job_name="{ref.job}"\n'
         f'labels."run.googleapis.com/execution_name"="{ref.run}"'
