@@ -29,6 +29,7 @@ def _own_environment() -> None:
         AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{home}/airflow.db",
         NO_GCE_CHECK="true",
         DO_NOT_TRACK="1",
+        HYPOTHESIS_STORAGE_DIRECTORY=str(ROOT / ".state" / "cache" / "hypothesis"),
         RUNTIME__DLTHUB_TELEMETRY="false",
     )
 
