@@ -15,7 +15,8 @@ from dlt_ingestion.settings import Destination, Settings
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_IDENTITY = ("DefaultCredentialsError", "RefreshError")
+# dlt says ConfigFieldMissingException, and lists every place it looked, when google-auth finds no credentials
+_IDENTITY = ("ConfigFieldMissingException", "DefaultCredentialsError", "RefreshError")
 _THEIRS = ("dlt", "duckdb", "_duckdb", "google", "requests", "urllib3")
 
 
@@ -70,19 +71,19 @@ def explained(error: BaseException, settings: Settings) -> IngestionError | None
     root = chain[-1]
     if type(root).__module__.split(".")[0] not in _THEIRS and not isinstance(root, OSError):
         return None
-    reason = f"{type(root).__name__}: {str(root).strip() or 'no details'}"
+    reason = f"{type(root).__name__}: {' '.join(str(root).split())[:400] or 'no details'}"
     if any(type(link).__name__ in _IDENTITY for link in chain):
         return ConfigurationError(
-            f"BigQuery in project {settings.project_id}: no usable identity ({reason:.600}). Run as a service account, "
+            f"BigQuery in project {settings.project_id}: no usable identity ({reason:.120}). Run as a service account, "
             "or locally after `gcloud auth application-default login`"
         )
     if settings.destination is Destination.DUCKDB:
         return DestinationError(
-            f"DUCKDB_PATH={settings.duckdb_path}: {reason:.600}. It must be a DuckDB database that this process may "
+            f"DUCKDB_PATH={settings.duckdb_path}: {reason}. It must be a DuckDB database that this process may "
             "write, in a folder that it may write, and that no other process has open"
         )
     return DestinationError(
-        f"BigQuery {settings.project_id}.{settings.dataset} ({settings.location}): {reason:.600}. The identity needs "
+        f"BigQuery {settings.project_id}.{settings.dataset} ({settings.location}): {reason}. The identity needs "
         "roles/bigquery.jobUser on the project and roles/bigquery.dataEditor on the dataset and its _staging twin"
     )
 
