@@ -72,7 +72,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     folder = tmp_path_factory.mktemp("servers")
-    cache = ROOT / ".state" / "images"
+    cache = ROOT / ".state" / "image-environments"
     emulator, cloud = serve(
         folder, "gcp_emulator", "--grpc-port", "0", "--rest-port", "0", "--env-cache", str(cache)
     )

@@ -75,7 +75,7 @@ def start_emulator(folder: Path, images: Path) -> tuple[subprocess.Popen[bytes],
     env["PYTHONPATH"] = str(ROOT / "include")
     command = [sys.executable, "-m", "gcp_emulator", "--grpc-port", "0", "--rest-port", "0"]
     command += ["--images", str(images), "--ready-file", str(ready)]
-    command += ["--env-cache", str(ROOT / ".state" / "images")]
+    command += ["--env-cache", str(ROOT / ".state" / "image-environments")]
     with (folder / "emulator.log").open("wb") as log:
         process = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
     until = time.monotonic() + 60
