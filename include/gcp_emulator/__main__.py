@@ -13,13 +13,15 @@ import typer
 
 from gcp_emulator import lightweight
 
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # a port that is taken is told in our words, not in C++'s
 lightweight.install()
 
+from gcp_emulator.batch.parts import DELAY_S  # noqa: E402
 from gcp_emulator.errors import StartError  # noqa: E402
 from gcp_emulator.server import PACKAGE, Addresses, Emulator, Options  # noqa: E402
 
 app = typer.Typer(add_completion=False)
-HELP = """Serve the embedded Google Cloud: Cloud Run jobs, Secret Manager and Cloud Logging.
+HELP = """Serve the embedded Google Cloud: Cloud Run jobs, Batch, Pub/Sub, Secret Manager and Cloud Logging.
 
 It speaks gRPC and REST, runs the containers of jobs as local processes, and stops on Ctrl-C or SIGTERM with all that
 it started. When it is ready it prints its addresses, then the exports that point clients at it.
@@ -76,13 +78,16 @@ def main(
         Path | None, typer.Option(help="JSON file to write when ready: grpc, rest, env, pid.")
     ] = None,
     project: Annotated[str, typer.Option(help="The default project's id.")] = "local-project",
+    batch_delay: Annotated[
+        float, typer.Option(min=0, help="Seconds a Batch job stays QUEUED, then SCHEDULED, or is being stopped.")
+    ] = DELAY_S,
     verbose: Annotated[bool, typer.Option(help="Log what the emulator does, to stderr.")] = False,
 ) -> None:
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
-    options = Options(host, grpc_port, rest_port, state, images, env_cache, project)
+    options = Options(host, grpc_port, rest_port, state, images, env_cache, project, batch_delay)
     try:
         asyncio.run(serve(options, ready_file))
     except StartError as error:

@@ -4,6 +4,7 @@ import sys
 from importlib import util
 
 PACKAGES = (
+    "google.cloud.batch_v1",
     "google.cloud.run_v2",
     "google.cloud.secretmanager_v1",
     "google.cloud.logging_v2",

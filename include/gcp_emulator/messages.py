@@ -3,6 +3,7 @@
 from functools import cache
 from typing import Any
 
+import google.cloud.batch_v1.types
 import google.cloud.logging_v2.types
 import google.cloud.run_v2.types
 import google.cloud.secretmanager_v1.types
@@ -11,6 +12,7 @@ from google.longrunning import operations_pb2
 from google.protobuf import descriptor_pool, duration_pb2, message_factory, timestamp_pb2
 from google.rpc import status_pb2
 
+BATCH = "google.cloud.batch.v1"
 RUN = "google.cloud.run.v2"
 SECRETS = "google.cloud.secretmanager.v1"
 LOGGING = "google.logging.v2"
@@ -38,6 +40,9 @@ def seconds_between(start: Timestamp, end: Timestamp) -> float:
     return float((end.seconds - start.seconds) + (end.nanos - start.nanos) / 1e9)
 
 
+BatchJob = message_class(f"{BATCH}.Job")
+BatchTask = message_class(f"{BATCH}.Task")
+OperationMetadata = message_class(f"{BATCH}.OperationMetadata")
 Job = message_class(f"{RUN}.Job")
 Execution = message_class(f"{RUN}.Execution")
 Task = message_class(f"{RUN}.Task")

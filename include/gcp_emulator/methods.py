@@ -1,8 +1,8 @@
 """The methods that Google's services have: request, response and REST rules, frozen from the client libraries.
 
-A test compares this table with what the installed libraries say. Two parts stand in no library and come from
-Google's REST reference: the rules of Logging (its library speaks gRPC or writes the paths by hand), and CancelOperation
-without any, as Cloud Run offers none.
+A test compares this table with what the installed libraries say. One part stands in no library and comes from
+Google's REST reference: the rules of Logging (its library speaks gRPC or writes the paths by hand). Operations have
+the rules of Cloud Run (v2) and of Batch (v1).
 """
 
 from collections.abc import Iterator
@@ -49,6 +49,22 @@ class Method:
 
 # [service], then `method request response`, then its REST rules `verb path body`.
 TABLE = """
+[google.cloud.batch.v1.BatchService]
+CancelJob CancelJobRequest google.longrunning.Operation
+    POST /v1/{name=projects/*/locations/*/jobs/*}:cancel *
+CreateJob CreateJobRequest Job
+    POST /v1/{parent=projects/*/locations/*}/jobs job
+DeleteJob DeleteJobRequest google.longrunning.Operation
+    DELETE /v1/{name=projects/*/locations/*/jobs/*}
+GetJob GetJobRequest Job
+    GET /v1/{name=projects/*/locations/*/jobs/*}
+GetTask GetTaskRequest Task
+    GET /v1/{name=projects/*/locations/*/jobs/*/taskGroups/*/tasks/*}
+ListJobs ListJobsRequest ListJobsResponse
+    GET /v1/{parent=projects/*/locations/*}/jobs
+ListTasks ListTasksRequest ListTasksResponse
+    GET /v1/{parent=projects/*/locations/*/jobs/*/taskGroups/*}/tasks
+
 [google.cloud.run.v2.Jobs]
 CreateJob CreateJobRequest google.longrunning.Operation
     POST /v2/{parent=projects/*/locations/*}/jobs job
@@ -214,11 +230,15 @@ UpdateSubscription UpdateSubscriptionRequest Subscription
 [google.longrunning.Operations]
 ListOperations ListOperationsRequest ListOperationsResponse
     GET /v2/{name=projects/*/locations/*}/operations
+    GET /v1/{name=projects/*/locations/*}/operations
 GetOperation GetOperationRequest Operation
     GET /v2/{name=projects/*/locations/*/operations/*}
+    GET /v1/{name=projects/*/locations/*/operations/*}
 DeleteOperation DeleteOperationRequest google.protobuf.Empty
     DELETE /v2/{name=projects/*/locations/*/operations/*}
+    DELETE /v1/{name=projects/*/locations/*/operations/*}
 CancelOperation CancelOperationRequest google.protobuf.Empty
+    POST /v1/{name=projects/*/locations/*/operations/*}:cancel *
 WaitOperation WaitOperationRequest Operation
     POST /v2/{name=projects/*/locations/*/operations/*}:wait *
 """

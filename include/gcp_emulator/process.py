@@ -29,6 +29,7 @@ def start(
     images: Path | None = None,
     env_cache: Path | None = None,
     project: str | None = None,
+    batch_delay: float | None = None,
     log: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Iterator[dict[str, Any]]:
@@ -40,7 +41,13 @@ def start(
     with tempfile.TemporaryDirectory(prefix="gcp-emulator-start-") as folder:
         ready = Path(folder) / "ready.json"
         output = log or Path(folder) / "output.log"
-        given = {"--state": state, "--images": images, "--env-cache": env_cache, "--project": project}
+        given: dict[str, object] = {
+            "--state": state,
+            "--images": images,
+            "--env-cache": env_cache,
+            "--project": project,
+        }
+        given["--batch-delay"] = batch_delay
         options = [text for name, value in given.items() if value is not None for text in (name, str(value))]
         command = [sys.executable, "-m", "gcp_emulator", "--ready-file", str(ready), *options]
         command += ["--grpc-port", str(grpc_port), "--rest-port", str(rest_port)]

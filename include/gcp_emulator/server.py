@@ -10,9 +10,14 @@ from tempfile import TemporaryDirectory
 from typing import Any, TextIO
 
 from gcp_emulator import rest, rpc, web
+from gcp_emulator.batch.engine import Engine as BatchEngine
+from gcp_emulator.batch.notifications import Notifier
+from gcp_emulator.batch.parts import DELAY_S, Plenty
+from gcp_emulator.batch.parts import Parts as BatchParts
 from gcp_emulator.calls import CallLog
 from gcp_emulator.dispatch import Dispatcher
 from gcp_emulator.errors import StartError
+from gcp_emulator.logs.batch import BatchLogs
 from gcp_emulator.logs.store import LogStore
 from gcp_emulator.logs.tasks import TaskLogs
 from gcp_emulator.metadata import MetadataServers
@@ -21,6 +26,7 @@ from gcp_emulator.run.engine import Engine
 from gcp_emulator.run.runner import Parts
 from gcp_emulator.run.spec import Surroundings
 from gcp_emulator.runtime import Runtime
+from gcp_emulator.services.batch import BatchService
 from gcp_emulator.services.executions import Executions
 from gcp_emulator.services.jobs import Jobs
 from gcp_emulator.services.logging import LoggingServiceV2
@@ -35,6 +41,7 @@ from gcp_emulator.store import Store
 PROJECT_NUMBER = 123456789012
 PACKAGE = Path(__file__).resolve().parent
 HOSTS = (
+    "BATCH_EMULATOR_HOST",
     "CLOUD_RUN_EMULATOR_HOST",
     "SECRET_MANAGER_EMULATOR_HOST",
     "LOGGING_EMULATOR_HOST",
@@ -45,7 +52,7 @@ GRACE_S = 1.0  # for calls under way when the emulator stops
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to run; port 0 is any free one."""
+    """How to run; port 0 is any free one, `batch_delay` is in seconds (see batch/parts.py)."""
 
     host: str = "127.0.0.1"
     grpc_port: int = 0
@@ -54,6 +61,7 @@ class Options:
     images: Path = field(default=PACKAGE.parent / "images")
     env_cache: Path | None = None
     project: str = "local-project"
+    batch_delay: float = DELAY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +103,7 @@ class Emulator:
         rest_port = await page.start()
         self._closing.push_async_callback(page.stop)
         self._closing.push_async_callback(self._engine.close)
+        self._closing.push_async_callback(self._batch.close)
         self._closing.callback(self._pubsub.close)
         addresses = Addresses(f"{options.host}:{grpc_port}", f"http://{options.host}:{rest_port}")
         about.update(grpc=addresses.grpc, rest=addresses.rest)
@@ -115,9 +124,12 @@ class Emulator:
         )
         operations = Operations(store)
         self._engine = Engine(Parts(store, runtime, around, TaskLogs(logs)), operations)
-        self._engine.recover()
         self._pubsub = PubSub(store)
+        self._batch = BatchEngine(self._batch_parts(store, runtime, around, logs, folder), operations)
+        self._batch.recover()
+        self._engine.recover()
         return {
+            "google.cloud.batch.v1.BatchService": BatchService(store, self._batch),
             "google.cloud.run.v2.Jobs": Jobs(store, self._engine, operations, runtime),
             "google.cloud.run.v2.Executions": Executions(store, self._engine, operations),
             "google.cloud.run.v2.Tasks": Tasks(store, self._engine),
@@ -128,6 +140,21 @@ class Emulator:
             "google.pubsub.v1.SchemaService": SchemaService(),
             "google.pubsub.v1.Subscriber": Subscriber(self._pubsub),
         }
+
+    def _batch_parts(
+        self, store: Store, runtime: Runtime, around: Surroundings, logs: LogStore, folder: Path
+    ) -> BatchParts:
+        return BatchParts(
+            store=store,
+            runtime=runtime,
+            around=around,
+            logs=BatchLogs(logs),
+            notifier=Notifier(self._pubsub),
+            work=(self._options.state or folder) / "tasks",
+            project_number=str(PROJECT_NUMBER),
+            supply=Plenty(),
+            delay_s=self._options.batch_delay,
+        )
 
     async def stop(self) -> None:
         """End what runs, stop serving, close the store; also after a start that failed half-way."""

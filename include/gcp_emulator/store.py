@@ -57,6 +57,10 @@ class Store:
         done = self._db.execute("DELETE FROM resources WHERE kind = ? AND name = ?", (_kind(cls), name))
         return done.rowcount > 0
 
+    def remove_below(self, cls: Any, parent: str) -> None:
+        """Forget all resources of a kind that a parent has."""
+        self._db.execute("DELETE FROM resources WHERE kind = ? AND parent = ?", (_kind(cls), parent))
+
     def page(
         self,
         cls: Any,
@@ -71,9 +75,7 @@ class Store:
 
         A `-` segment of the parent stands for any; `beyond` is the sequence number to go on after.
         """
-        everywhere = "-" in parent.split("/")
-        where = "kind = ? AND parent " + ("GLOB ?" if everywhere else "= ?")
-        values: list[Any] = [_kind(cls), _pattern(parent) if everywhere else parent]
+        where, values = _below(cls, parent)
         if not deleted:
             where += " AND NOT deleted"
         if beyond is not None:
@@ -82,6 +84,22 @@ class Store:
         order = "ASC" if oldest_first else "DESC"
         rows = self._db.execute(
             f"SELECT seq, body FROM resources WHERE {where} ORDER BY seq {order} LIMIT ?", (*values, limit)
+        )
+        return [(seq, cls.FromString(body)) for seq, body in rows]
+
+    def page_by_name(
+        self, cls: Any, parent: str, beyond: str | None, limit: int, *, descending: bool = False
+    ) -> list[tuple[int, Any]]:
+        """(sequence number, message) of a parent's resources, by name, after the name `beyond`."""
+        where, values = _below(cls, parent)
+        where += " AND NOT deleted"
+        if beyond is not None:
+            where += " AND name < ?" if descending else " AND name > ?"
+            values.append(beyond)
+        order = "DESC" if descending else "ASC"
+        rows = self._db.execute(
+            f"SELECT seq, body FROM resources INDEXED BY by_name WHERE {where} ORDER BY name {order} LIMIT ?",
+            (*values, limit),
         )
         return [(seq, cls.FromString(body)) for seq, body in rows]
 
@@ -104,6 +122,13 @@ def parent_of(name: str) -> str:
 def _kind(message: Any) -> str:
     full_name: str = message.DESCRIPTOR.full_name
     return full_name
+
+
+def _below(cls: Any, parent: str) -> tuple[str, list[Any]]:
+    """The condition that finds a parent's resources of a kind, and its values."""
+    everywhere = "-" in parent.split("/")
+    condition = "kind = ? AND parent " + ("GLOB ?" if everywhere else "= ?")
+    return condition, [_kind(cls), _pattern(parent) if everywhere else parent]
 
 
 def _pattern(parent: str) -> str:

@@ -35,6 +35,7 @@ def test_help_explains_every_option():
     shown = run("--help").stdout
     for option in (
         "--host", "--grpc-port", "--rest-port", "--state", "--images", "--env-cache", "--ready-file", "--project",
+        "--batch-delay",
     ):  # fmt: skip
         assert option in shown
 
@@ -47,7 +48,12 @@ def test_it_says_when_it_is_ready_and_what_to_export(tmp_path):
         exports = dict(line.removeprefix("export ").split("=", 1) for line in lines[1:])
         assert exports == ready["env"]
         assert exports["GCP_EMULATOR_URL"] == ready["rest"]
-        hosts = {"CLOUD_RUN_EMULATOR_HOST", "SECRET_MANAGER_EMULATOR_HOST", "LOGGING_EMULATOR_HOST"}
+        hosts = {
+            "BATCH_EMULATOR_HOST",
+            "CLOUD_RUN_EMULATOR_HOST",
+            "SECRET_MANAGER_EMULATOR_HOST",
+            "LOGGING_EMULATOR_HOST",
+        }
         assert {exports[name] for name in hosts} == {ready["grpc"]}
         assert ready["grpc"].startswith("127.0.0.1:")
         assert psutil.pid_exists(ready["pid"])

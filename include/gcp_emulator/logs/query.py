@@ -7,7 +7,7 @@ from typing import Any
 from gcp_emulator.filters import check, matches, parse
 from gcp_emulator.filters.grammar import And, Compare, Node
 from gcp_emulator.filters.match import nanoseconds
-from gcp_emulator.logs.store import EXECUTION_LABEL, Kept, LogStore
+from gcp_emulator.logs.store import EXECUTION_LABEL, JOB_UID_LABEL, Kept, LogStore
 from gcp_emulator.messages import LogEntry
 
 
@@ -32,15 +32,15 @@ class Query:
 
     def run(self, store: LogStore, *, newest_first: bool) -> Iterator[Kept]:
         """All entries that fulfil it, in the order of their time."""
-        start, end, execution = self._bounds()
-        found = store.between(start, end, execution)
+        start, end, owner = self._bounds()
+        found = store.between(start, end, owner)
         for kept in reversed(found) if newest_first else found:
             if self.fulfilled_by(kept.entry):
                 yield kept
 
     def _bounds(self) -> tuple[int | None, int | None, str | None]:
-        """First and last time (ns) and the execution that every entry found must have."""
-        start = end = execution = None
+        """First and last time (ns) and the execution or Batch job that every entry found must have."""
+        start = end = owner = None
         for part in self.wanted.parts if isinstance(self.wanted, And) else (self.wanted,):
             match part:
                 case Compare(("timestamp",), ">=" | ">" | "=", value):
@@ -48,6 +48,6 @@ class Query:
                 case Compare(("timestamp",), "<=" | "<", value):
                     moment = nanoseconds(value)
                     end = moment if end is None else min(end, moment)
-                case Compare(("labels", label), "=", value) if label == EXECUTION_LABEL:
-                    execution = value
-        return start, end, execution
+                case Compare(("labels", label), "=", value) if label in (EXECUTION_LABEL, JOB_UID_LABEL):
+                    owner = value
+        return start, end, owner

@@ -11,6 +11,7 @@ from gcp_emulator.messages import now
 
 MAX_ENTRIES = 50_000
 EXECUTION_LABEL = "run.googleapis.com/execution_name"
+JOB_UID_LABEL = "job_uid"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -49,7 +50,7 @@ class LogStore:
         self._limit = limit
         self._numbers = itertools.count(1)
         self._entries: list[Kept] = []
-        self._by_execution: dict[str, list[Kept]] = {}
+        self._by_owner: dict[str, list[Kept]] = {}
         self._listeners: set[asyncio.Queue[Kept]] = set()
 
     def counts(self) -> dict[str, int]:
@@ -65,9 +66,8 @@ class LogStore:
         entry.insert_id = entry.insert_id or f"{number:012x}"
         kept = Kept(Position(nanoseconds(entry.timestamp), number), entry)
         _insert(self._entries, kept)
-        execution = entry.labels.get(EXECUTION_LABEL)
-        if execution:
-            _insert(self._by_execution.setdefault(execution, []), kept)
+        for owner in owners_of(entry):
+            _insert(self._by_owner.setdefault(owner, []), kept)
         if len(self._entries) > self._limit:
             self._drop_oldest()
         for listener in self._listeners:
@@ -81,16 +81,16 @@ class LogStore:
 
     def _remove(self, gone: set[Position]) -> None:
         self._entries = [kept for kept in self._entries if kept.position not in gone]
-        for execution, entries in list(self._by_execution.items()):
+        for owner, entries in list(self._by_owner.items()):
             rest = [kept for kept in entries if kept.position not in gone]
             if rest:
-                self._by_execution[execution] = rest
+                self._by_owner[owner] = rest
             else:
-                del self._by_execution[execution]
+                del self._by_owner[owner]
 
-    def between(self, start: int | None, end: int | None, execution: str | None = None) -> list[Kept]:
-        """Entries with start <= time <= end (ns), oldest first; of one execution only, if given."""
-        entries = self._entries if execution is None else self._by_execution.get(execution, [])
+    def between(self, start: int | None, end: int | None, owner: str | None = None) -> list[Kept]:
+        """Entries with start <= time <= end (ns), oldest first; of one execution or Batch job only, if given."""
+        entries = self._entries if owner is None else self._by_owner.get(owner, [])
         low = 0 if start is None else bisect.bisect_left(entries, Kept(Position(start, 0)))
         high = len(entries) if end is None else bisect.bisect_left(entries, Kept(Position(end + 1, 0)))
         return entries[low:high]
@@ -123,6 +123,11 @@ class Listening:
 
     def __exit__(self, *_: object) -> None:
         self._listeners.discard(self._queue)
+
+
+def owners_of(entry: Any) -> set[str]:
+    """The Cloud Run execution and the uid of the Batch job that an entry is about, if any."""
+    return {entry.labels.get(label) for label in (EXECUTION_LABEL, JOB_UID_LABEL)} - {None, ""}
 
 
 def _insert(entries: list[Kept], kept: Kept) -> None:

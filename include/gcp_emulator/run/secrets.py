@@ -65,6 +65,11 @@ class SecretValues:
             for item in source.items
         }
 
+    def text(self, version_name: str) -> str:
+        """The payload of a version given by its full name."""
+        secret, _, version = version_name.partition("/versions/")
+        return self._read(secret, version).decode(errors="replace")
+
     def _read(self, secret: str, version: str) -> bytes:
         name = version_name(self._project, secret, version)
         try:

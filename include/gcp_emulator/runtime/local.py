@@ -6,16 +6,18 @@ import os
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from gcp_emulator.runtime.attempt import Attempt
 from gcp_emulator.runtime.environments import Environments
-from gcp_emulator.runtime.errors import RuntimeFailure, TaskInvalid
+from gcp_emulator.runtime.errors import ImageNotFound, RuntimeFailure, TaskInvalid
 from gcp_emulator.runtime.image import Image, find_image
 from gcp_emulator.runtime.model import End, LogSink, TaskResult, TaskSpec
 from gcp_emulator.runtime.sandbox import Isolation, Sandbox, detect, discard, make_volumes
+from gcp_emulator.runtime.standins import COMMANDS, stand_in
 from gcp_emulator.supervisor.order import Order
 
 Metadata = Callable[[str, str], Awaitable[str]]
@@ -49,8 +51,14 @@ class Runtime:
         self._running: set[asyncio.Task[TaskResult]] = set()
 
     async def resolve(self, image: str) -> Image:
-        """The image that the URI names. Raises ImageNotFound and ImageInvalid."""
-        return await asyncio.to_thread(find_image, self._images, image)
+        """The image that the URI names: a folder, or a stand-in. Raises ImageNotFound and ImageInvalid."""
+        try:
+            return await asyncio.to_thread(find_image, self._images, image)
+        except ImageNotFound as error:
+            if found := stand_in(image):
+                return found
+            public = ", ".join(sorted(COMMANDS))
+            raise ImageNotFound(image, f"{error.how_to_add} Public images that need none: {public}.") from None
 
     async def prepare(self, image: str) -> None:
         """Makes the image's environment if it is not there. Raises ImageNotFound, ImageInvalid, EnvironmentFailed."""
@@ -129,7 +137,8 @@ class Runtime:
             sandbox = Sandbox(folder, images[container.name], container, environments[container.name])
             sandbox.make()
             # volumes are counted once, with the first container
-            orders[container.name] = sandbox.order(isolation, volumes, extra, () if orders else in_memory)
+            order = sandbox.order(isolation, volumes, extra, () if orders else in_memory)
+            orders[container.name] = order if spec.disk_is_memory else replace(order, disk=())
         return orders
 
     async def _open(self) -> Isolation:

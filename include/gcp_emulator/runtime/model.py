@@ -77,6 +77,8 @@ class Container:
 class TaskSpec:
     """One attempt of one task. The container named `main` (by default the first) decides the exit code.
 
+    With `disk_is_memory`, as on Cloud Run, what containers write counts against the limit.
+
     The memory limit holds for the task as a whole and is the sum of the containers' limits, as Cloud Run reports it
     for an instance with sidecars; there is none if one of them has none.
     """
@@ -88,6 +90,7 @@ class TaskSpec:
     service_account: str = ""
     project: str = ""
     main: str = ""
+    disk_is_memory: bool = True
 
 
 class End(StrEnum):

@@ -1,0 +1,73 @@
+"""Tells Pub/Sub topics about new states of jobs and tasks.
+
+https://cloud.google.com/batch/docs/enable-notifications says what is wanted. The attributes are those that consumers of
+real notifications read; the body, which none is known to read, is the text of the status event.
+"""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from gcp_emulator.batch.names import task_uid
+from gcp_emulator.batch.states import JobState, TaskState
+from gcp_emulator.batch.status import OPERATIONAL_INFO, add_event
+from gcp_emulator.errors import ApiError
+from gcp_emulator.pubsub.broker import PubSub
+from gcp_emulator.pubsub.message import Outgoing
+from gcp_emulator.run.names import region, short
+
+log = logging.getLogger(__name__)
+JOB_STATE_CHANGED, TASK_STATE_CHANGED = 1, 2  # JobNotification.Type
+
+
+class Notifier:
+    """Publishes what jobs ask for. A topic that cannot be had never stops a job: an event of the job says so, once."""
+
+    def __init__(self, pubsub: PubSub) -> None:
+        self._pubsub = pubsub
+
+    def job_changed(self, job: Any, text: str) -> None:
+        """The job has a new state; `text` is that of its event."""
+        state = JobState(job.status.state)
+        attributes = {
+            "JobName": job.name,
+            "JobUID": job.uid,
+            "NewJobState": state.name,
+            "Region": region(job.name),
+            "Type": "JOB_STATE_CHANGED",
+        }
+        for topic in _wanted(job, JOB_STATE_CHANGED, state):
+            self._publish(job, topic, attributes, text)
+
+    def task_changed(self, job: Any, task: Any, text: str) -> None:
+        """One of the job's tasks has a new state."""
+        state = TaskState(task.status.state)
+        attributes = {
+            "JobUID": job.uid,
+            "NewTaskState": state.name,
+            "Region": region(job.name),
+            "TaskName": task.name,
+            "TaskUID": task_uid(job.uid, int(short(task.name))),
+            "Type": "TASK_STATE_CHANGED",
+        }
+        for topic in _wanted(job, TASK_STATE_CHANGED, state):
+            self._publish(job, topic, attributes, text)
+
+    def _publish(self, job: Any, topic: str, attributes: dict[str, str], text: str) -> None:
+        try:
+            self._pubsub.publish(topic, [Outgoing(text.encode(), attributes)])
+        except ApiError as error:
+            said = f"Failed to publish notifications to {topic}: {error.message}"
+            if all(event.description != said for event in job.status.status_events):
+                log.warning("%s: %s", job.name, said)
+                add_event(job.status, OPERATIONAL_INFO, said)
+
+
+def _wanted(job: Any, kind: int, state: JobState | TaskState) -> Iterator[str]:
+    """The topics that want to hear of this; a state alone asks for its kind too."""
+    field = "new_job_state" if kind == JOB_STATE_CHANGED else "new_task_state"
+    for wanted in job.notifications:
+        message, only = wanted.message, getattr(wanted.message, field)
+        asked = message.type_ == kind or (not message.type_ and only)
+        if wanted.pubsub_topic and asked and only in (0, state):
+            yield wanted.pubsub_topic
