@@ -18,6 +18,7 @@ from queue import Empty, Queue
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from laptop import cloud, environment
@@ -66,7 +67,7 @@ INGESTION = (
     ),
     Fault("500s that stop", "container: tries again", r"loaded 40 breeds", api="500-2", passes=True),
     Fault("429 with Retry-After", "container: waits as told", r"loaded 40 breeds", api="429-1", passes=True),
-    Fault("truncated JSON", "container, exit code 4", r"exit code 4", api="truncated"),
+    Fault("truncated JSON", "container, exit code 4", r"\[application\].*exit code 4", api="truncated"),
     Fault("HTML instead of JSON", "container, exit code 4", r"HTML|text/html", api="html"),
     Fault("an empty list", "container, exit code 4", r"exit code 4", api="empty"),
     Fault(
@@ -118,12 +119,10 @@ SURROUNDINGS = (
     Fault(
         "a task killed for memory",
         "emulator, as Cloud Run",
-        r"[Mm]emory limit of 128 MiB exceeded",
-        template=("512Mi", "128Mi"),
+        r"\[out_of_memory\].*[Rr]aise `memory`",
+        template=("  cpu: 1", "  command: [python, -c, 'x = bytearray(700 << 20); input()']\n  cpu: 1"),
     ),
-    Fault(
-        "a task over its timeout", "emulator, as Cloud Run", r"timeout|timed out", template=("1800s", "1s")
-    ),
+    Fault("a task over its timeout", "emulator, as Cloud Run", r"\[timed_out\]", template=("1800s", "1s")),
     Fault(
         "the emulator is not running",
         "clients",
@@ -206,7 +205,7 @@ def _house(number: int, progress: Progress) -> Iterator[House]:
 def _read(output: str, reads: str) -> str:
     """The line that the user reads, without the time stamp before it and the logger behind it."""
     flat = re.compile(reads)
-    for line in output.splitlines():
+    for line in reversed(output.splitlines()):
         if flat.search(line):
             text = re.sub(r"^\S+ \[\w+ *\] ", "", line)
             return re.sub(r"\s+\[[\w.]+\] .*$", "", text).strip()
@@ -239,13 +238,13 @@ def _shown(house: House, fault: Fault) -> dict[str, Any]:
 def _table(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
     table = Table("fault", "where it is caught", "what the user reads", "ok", show_lines=True)
     for row in rows:
-        table.add_row(row["fault"], row["caught"], row["error"][:400], "yes" if row["ok"] else "NO")
+        table.add_row(row["fault"], row["caught"], escape(row["error"][:400]), "yes" if row["ok"] else "NO")
     console.print(table)
 
 
 def _in_house(number: int, faults: "Queue[Fault]", progress: Progress) -> list[dict[str, Any]]:
     """Shows faults from the queue until it is empty."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     with _house(number, progress) as house:
         while True:
             try:

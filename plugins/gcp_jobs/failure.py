@@ -82,7 +82,8 @@ def explain(status: JobStatus, exit_info: ExitInfo, meanings: Mapping[int, ExitM
 
     Evidence in order: state, reason, memory and time limits, what the template says of the exit code, the code.
     """
-    said = " ".join(dict.fromkeys(t for t in (status.message.strip(), exit_info.message.strip()) if t))
+    told, detail = status.message.strip(), exit_info.message.strip()
+    said = told if detail.rstrip(".") in told else f"{told} {detail}".strip()
     if status.state is JobState.GONE:
         return Failure(
             FailureClass.GONE,

@@ -1,13 +1,14 @@
 """One task's hold on one run of a job: define, start or attach, wait, end, judge. Blocking; the trigger has its own."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self, TypeVar
 
 from gcp_jobs.backends.base import JobBackend, RunRequest
 from gcp_jobs.clients import Access
 from gcp_jobs.errors import ApiError, JobFailed, JobTimedOut, NotFound
 from gcp_jobs.failure import explain, listed
+from gcp_jobs.links import log_url
 from gcp_jobs.logs import Cursor, LogFollower, tail
 from gcp_jobs.model import ExitInfo, JobRef, JobResult, JobSpec, JobState, JobStatus
 from gcp_jobs.once import Attempt, Launcher, Started, StateStore
@@ -143,7 +144,8 @@ class JobRun:
         except ApiError as error:
             self.log.warning("No exit code: %s", error)
             exit_info = ExitInfo()
-        return explain(status, exit_info, exit_codes).error(status, tail(status.ref, self.access))
+        linked = replace(status, log_uri=log_url(status.ref))
+        return explain(status, exit_info, exit_codes).error(linked, tail(status.ref, self.access))
 
     def _patiently(self, ask: Callable[[], T]) -> T:
         return patiently(ask, patience=settings().api_patience_seconds, log=self.log)

@@ -5,9 +5,10 @@ skipped by their insertId. entries.list has a quota of 60 a minute and project: 
 `Pace`, and a follower whose execution is silent looks less often.
 """
 
+import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -228,9 +229,16 @@ def text(entry: Any) -> str:
 
 
 def _plain(value: Any) -> str:
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
+    return value if isinstance(value, str) else json.dumps(_native(value), ensure_ascii=False)
+
+
+def _native(value: Any) -> Any:
+    """A protobuf Struct's value as JSON has it; its numbers are floats, whole ones are shown without a point."""
+    if isinstance(value, Mapping):
+        return {str(key): _native(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_native(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _cut(line: str) -> str:

@@ -24,7 +24,7 @@ def refuse_unknown(context: Mapping[str, Any]) -> None:
 
 def check(given: Iterable[str], known: Iterable[str], *, where: str) -> None:
     """Raise UnknownParams for keys of `given` that are not in `known`."""
-    known = list(known)
+    known = sorted(set(known))
     strange = [key for key in given if key not in known]
     if not strange:
         return
@@ -34,5 +34,5 @@ def check(given: Iterable[str], known: Iterable[str], *, where: str) -> None:
     )
     plural = "s" if len(strange) > 1 else ""
     raise UnknownParams(
-        f"unknown param{plural} {hints}", where=where, todo=f"Allowed: {', '.join(sorted(known)) or 'none'}."
+        f"unknown param{plural} {hints}", where=where, todo=f"Allowed: {', '.join(known) or 'none'}."
     )
