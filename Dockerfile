@@ -8,7 +8,7 @@ RUN useradd --uid 50000 --gid 0 --create-home emulator \
  && install -d -o 50000 -g 0 -m 0775 /opt/gcp_jobs /opt/environments /data /state
 WORKDIR /opt/gcp_jobs
 COPY requirements.txt constraints.txt ./
-RUN names='^(dockerfile-parse|google-cloud-(batch|logging|pubsub|run|secret-manager)|googleapis-common-protos|grpcio|lark|orjson|psutil|starlette|typer|uv|uvicorn)==' \
+RUN names='^(dockerfile-parse|google-cloud-(batch|logging|pubsub|run|secret-manager)|google-crc32c|googleapis-common-protos|grpcio|lark|starlette|typer|uv|uvicorn)==' \
  && grep -E "$names" requirements.txt >emulator.txt \
  && pip install --no-cache-dir --quiet -r emulator.txt -c constraints.txt
 COPY --chown=50000:0 include include
@@ -28,7 +28,7 @@ USER 50000
 COPY requirements.txt /tmp/
 # What the image has stays as it is: its own versions are the constraints for what the DAGs need beside it.
 RUN ours='^(dlt(\[.*\])?|duckdb|sqlglot)==' \
- && { grep -E "$ours" /tmp/requirements.txt; echo pydantic-settings; echo tenacity; } >/tmp/ours.txt \
+ && { grep -E "$ours" /tmp/requirements.txt; echo croniter; echo pydantic-settings; } >/tmp/ours.txt \
  && pip freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+==' | grep -vE "$ours" >/tmp/image.txt \
  && pip install --no-cache-dir --quiet -r /tmp/ours.txt -c /tmp/image.txt
 COPY --chown=50000:0 plugins /opt/airflow/plugins
