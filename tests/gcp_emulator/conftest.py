@@ -1,8 +1,11 @@
-"""An emulator in a process of its own, one a worker, and Google's real clients pointed at it."""
+"""An emulator in a process of its own, one a worker, and Google's real clients and stock operators pointed at it."""
 
+import json
+import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import httpx
 import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import run_v2
+from google.cloud.batch_v1 import BatchServiceClient
 from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
 from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 from hypothesis.configuration import set_hypothesis_home_dir
@@ -64,7 +68,11 @@ class Cloud:
 
     @property
     def parent(self) -> str:
-        return f"projects/{self.project}/locations/europe-west1"
+        return f"projects/{self.project}/locations/{self.region}"
+
+    @property
+    def region(self) -> str:
+        return "europe-west1"
 
     def client(self, cls: Any, transport: str = "grpc", identity: str = "") -> Any:
         """A client over "grpc" or "rest"; `identity` goes along as the bearer token."""
@@ -187,3 +195,61 @@ def cloud(ready: dict[str, Any]) -> Iterator[Cloud]:
     world = Cloud(ready, f"test-{uuid.uuid4().hex[:10]}")
     yield world
     world.close()
+
+
+@pytest.fixture
+def redirected(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Clients that anybody in this process builds talk to the emulator."""
+    channels = []
+
+    def to_emulator(transport: Any, make: Callable[[str], Any]) -> Callable[..., Any]:
+        def build(**_: Any) -> Any:
+            channel = make(cloud.ready["grpc"])
+            channels.append(channel)
+            return transport(channel=channel)
+
+        return build
+
+    for client in (run_v2.JobsClient, BatchServiceClient, LoggingServiceV2Client):
+        registry = type(client)._transport_registry
+        for kind, make in (("grpc", grpc.insecure_channel), ("grpc_asyncio", grpc.aio.insecure_channel)):
+            monkeypatch.setitem(registry, kind, to_emulator(client.get_transport_class(kind), make))
+    connection = {
+        "conn_type": "google_cloud_platform",
+        "extra": {"is_anonymous": True, "project": cloud.project},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT", json.dumps(connection))
+    yield
+    for channel in channels:
+        if isinstance(channel, grpc.Channel):
+            channel.close()
+
+
+@pytest.fixture(scope="module")
+def database() -> None:
+    """A metadata database of this worker's own."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.utils.db import initdb
+
+    initdb()
+    DagBundlesManager().sync_bundles_to_db()
+
+
+@pytest.fixture
+def run(redirected: None, database: None, cloud: Any) -> Callable[..., Any]:
+    """Run operators one after the other as one DAG; the states and results by task id."""
+    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    from airflow.sdk import DAG, chain
+
+    def run(*operators: tuple[Any, dict[str, Any]]) -> dict[str, tuple[str, Any]]:
+        with DAG(f"stock_{cloud.project}", start_date=datetime(2026, 1, 1, tzinfo=UTC), schedule=None) as dag:
+            chain(
+                *(make(project_id=cloud.project, region=cloud.region, **given) for make, given in operators)
+            )
+        bag = DagBag(dag_folder=os.devnull, bundle_path=Path(os.devnull), bundle_name="dags-folder")
+        bag.bag_dag(dag)
+        sync_bag_to_db(bag, "dags-folder", None)
+        found = dag.test().get_task_instances()
+        return {i.task_id: (str(i.state), i.xcom_pull(task_ids=i.task_id)) for i in found}
+
+    return run

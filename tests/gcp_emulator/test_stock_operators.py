@@ -3,20 +3,11 @@
 Their hooks build clients by themselves and know no emulator; the one thing changed is which channel those clients get.
 """
 
-import json
-import os
 import threading
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
-from google.cloud import run_v2
-from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
 
-REGION = "europe-west1"
 pytestmark = [
     pytest.mark.airflow,
     pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning"),  # Airflow's .airflowignore
@@ -42,62 +33,6 @@ class Canceller(threading.Thread):
     def stop(self) -> None:
         self._over.set()
         self.join()
-
-
-@pytest.fixture
-def redirected(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Clients that anybody in this process builds talk to the emulator."""
-    channels = []
-
-    def to_emulator(transport: Any, make: Callable[[str], Any]) -> Callable[..., Any]:
-        def build(**_: Any) -> Any:
-            channel = make(cloud.ready["grpc"])
-            channels.append(channel)
-            return transport(channel=channel)
-
-        return build
-
-    for client in (run_v2.JobsClient, LoggingServiceV2Client):
-        registry = type(client)._transport_registry
-        for kind, make in (("grpc", grpc.insecure_channel), ("grpc_asyncio", grpc.aio.insecure_channel)):
-            monkeypatch.setitem(registry, kind, to_emulator(client.get_transport_class(kind), make))
-    connection = {
-        "conn_type": "google_cloud_platform",
-        "extra": {"is_anonymous": True, "project": cloud.project},
-    }
-    monkeypatch.setenv("AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT", json.dumps(connection))
-    yield
-    for channel in channels:
-        if isinstance(channel, grpc.Channel):
-            channel.close()
-
-
-@pytest.fixture(scope="module")
-def database() -> None:
-    """A metadata database of this worker's own."""
-    from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.utils.db import initdb
-
-    initdb()
-    DagBundlesManager().sync_bundles_to_db()
-
-
-@pytest.fixture
-def run(redirected: None, database: None, cloud: Any) -> Callable[..., Any]:
-    """Run operators one after the other as one DAG; the states and results by task id."""
-    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
-    from airflow.sdk import DAG, chain
-
-    def run(*operators: tuple[Any, dict[str, Any]]) -> dict[str, tuple[str, Any]]:
-        with DAG(f"stock_{cloud.project}", start_date=datetime(2026, 1, 1, tzinfo=UTC), schedule=None) as dag:
-            chain(*(make(project_id=cloud.project, region=REGION, **given) for make, given in operators))
-        bag = DagBag(dag_folder=os.devnull, bundle_path=Path(os.devnull), bundle_name="dags-folder")
-        bag.bag_dag(dag)
-        sync_bag_to_db(bag, "dags-folder", None)
-        found = dag.test().get_task_instances()
-        return {i.task_id: (str(i.state), i.xcom_pull(task_ids=i.task_id)) for i in found}
-
-    return run
 
 
 def test_the_life_of_a_job_with_stock_operators(cloud, run, capfd):

@@ -116,8 +116,7 @@ class Engine:
         crash = None if done.cancelled() else done.exception()
         if crash is not None:
             log.error("%s: the emulator failed to run it", name, exc_info=crash)
-            if job_state(runner.job) in (JobState.QUEUED, JobState.SCHEDULED, JobState.RUNNING):
-                runner.fail(f"The emulator failed while it ran this job: {crash!r}")
+            runner.fail(f"The emulator failed while it ran this job: {crash!r}")
         if job_state(runner.job) is JobState.DELETION_IN_PROGRESS:
             self._forget(name)
         self._runners.pop(name, None)

@@ -195,7 +195,10 @@ class JobRunner:
 
     def fail(self, text: str) -> None:
         """The emulator itself failed to run the job."""
-        self._move(JobState.FAILED, text)
+        if job_state(self.job) is JobState.CANCELLATION_IN_PROGRESS:
+            self._move(JobState.CANCELLED, text)
+        elif job_state(self.job) not in (*FINAL_JOB_STATES, JobState.DELETION_IN_PROGRESS):
+            self._move(JobState.FAILED, text)
 
     def _move(self, state: JobState, reason: str = "") -> None:
         self.refresh()
