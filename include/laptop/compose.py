@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from laptop.rest import AirflowApi
 DAG = "dog_breeds_ingestion"
 BUILD_S = 1200
 UP_S = 300
+NOFILE = 65536
 
 
 class Stack:
@@ -32,6 +34,7 @@ class Stack:
             "AIRFLOW_PORT": str(airflow),
             "EMULATOR_GRPC_PORT": str(grpc),
             "EMULATOR_REST_PORT": str(rest),
+            "TRIGGERER_NOFILE": str(min(NOFILE, resource.getrlimit(resource.RLIMIT_NOFILE)[1])),
         }
 
     def compose(self, what: str, *args: str, timeout_s: float) -> Path:
