@@ -296,6 +296,15 @@ def test_a_database_that_cannot_be_written_is_explained(
         assert ingest(api.url).code == 0
 
 
+def test_records_too_large_for_duckdbs_memory_are_explained(ingest: Ingest, tmp_path: Any) -> None:
+    records = tmp_path / "large.json"
+    records.write_text(json.dumps([{"id": n, "text": f"{n}" * 2_000_000} for n in range(1, 10)]))
+    with BreedsServer(Records.load(records, repeat=40)) as server:
+        outcome = ingest(server.url, DUCKDB_MEMORY_LIMIT="20MB")
+    assert outcome.code == 5
+    assert "raise it, and the container's memory with it" in outcome.message
+
+
 def _holder(path: str) -> Any:
     """Another process that has the database open."""
     code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(1, flush=True); sys.stdin.read()"

@@ -1,5 +1,6 @@
 """The dlt destination that the settings name, and its failures in plain words."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ def opened(settings: Settings) -> Iterator[Store]:
     a checkpoint each time.
     """
     if settings.destination is Destination.BIGQUERY:
+        # only reading large results would want it
+        warnings.filterwarnings("ignore", "Cannot create BigQuery Storage client", UserWarning)
         yield Store(dlt.destinations.bigquery(project_id=settings.project_id, location=settings.location))
         return
     import duckdb
@@ -76,6 +79,11 @@ def explained(error: BaseException, settings: Settings) -> IngestionError | None
         return ConfigurationError(
             f"BigQuery in project {settings.project_id}: no usable identity ({reason:.120}). Run as a service account, "
             "or locally after `gcloud auth application-default login`"
+        )
+    if type(root).__name__ == "OutOfMemoryException":
+        return DestinationError(
+            f"DUCKDB_PATH={settings.duckdb_path}: {reason:.160}. The records are too large for "
+            f"DUCKDB_MEMORY_LIMIT={settings.duckdb_memory_limit}: raise it, and the container's memory with it"
         )
     if settings.destination is Destination.DUCKDB:
         return DestinationError(

@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 
 PIPELINE = "dog_breeds_pipeline"
 # One load package: enough rows to pay for its fixed costs, few enough to lie on a file system that is memory.
-GROUP_ROWS = 200_000
-GROUP_BYTES = 128 * 1024 * 1024
+GROUP_ROWS = 150_000
+GROUP_BYTES = 64 * 1024 * 1024
 CONFIG = {
     f"{PIPELINE}.{key}": value
     for key, value in {
@@ -84,7 +84,8 @@ class Loader:
             with client.sql_client.begin_transaction():
                 for table in (tables.BREEDS, tables.REJECTED) if breeds else (tables.REJECTED,):
                     self._swap(client, table)
-                client.complete_load(create_load_id())
+                if breeds:
+                    client.complete_load(create_load_id())
             counts.published = breeds
             self._empty(client)
 
