@@ -27,11 +27,6 @@ class Feed:
         self._end: ApiError | None = None
         backlog.on_ready = self._wake_next
 
-    @property
-    def busy(self) -> bool:
-        """Whether someone waits here."""
-        return bool(self._waiting)
-
     async def next(self, holder: Holder, limit: int, wait: float | None = None) -> list[Delivery]:
         """A batch as soon as there is one; none after `wait` seconds or when the holder has left.
 

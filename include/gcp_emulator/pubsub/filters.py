@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from lark import Lark, Token, Transformer, UnexpectedInput
+from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken
 from lark.exceptions import VisitError
 
 from gcp_emulator.errors import InvalidArgument
@@ -60,9 +60,10 @@ def read(text: str) -> Predicate:
 
 
 def _explain(text: str, error: UnexpectedInput) -> str:
-    position = error.pos_in_stream
-    rest = text[position:] if position is not None and position >= 0 else ""
-    place = f"at column {position + 1}, before '{rest}'" if position is not None and rest else "at its end"
+    ended = isinstance(error, UnexpectedToken) and error.token.type == "$END"
+    position = len(text) if ended or error.pos_in_stream is None else error.pos_in_stream
+    rest = text[position:]
+    place = f"at column {position + 1}, before '{rest}'" if rest else "at its end"
     hint = " AND and OR may not be mixed without parentheses." if re.match(r"(AND|OR)\b", rest) else ""
     return (
         f"Invalid filter '{text}': syntax error {place}.{hint} Terms are attributes:KEY, attributes.KEY = \"VALUE\", "

@@ -32,6 +32,7 @@ class Stream:
 
     async def deliveries(self, requests: AsyncIterator[Any]) -> AsyncIterator[Sequence[Delivery]]:
         """Batches; the first is empty and says that the stream is open."""
+        self.subscription.join(self._holder)
         listening = asyncio.create_task(self._listen(requests))
         try:
             yield ()
@@ -80,9 +81,7 @@ class Stream:
     def _end(self) -> None:
         if not self._holder.open:
             return
-        self.subscription.backlog.leave(self._holder)
-        self.subscription.backlog.give_back([delivery.ack_id for delivery in self._on_the_way])
-        self.subscription.feed.changed()
+        self.subscription.leave(self._holder, self._on_the_way)
         self._holder.wake()
 
 

@@ -42,6 +42,7 @@ class Subscription:
             lambda message, attempts: dead_letter(self.resource, message, attempts),
         )
         self.feed = Feed(self.backlog, clock)
+        self._readers: set[Holder] = set()
         self._used = clock()
 
     @property
@@ -53,7 +54,7 @@ class Subscription:
     def expired(self) -> bool:
         """Whether nobody used it for as long as its expiration policy says."""
         ttl = self.backlog.policy.expires_after
-        return ttl is not None and not self.feed.busy and self._clock() - self._used > ttl
+        return ttl is not None and not self._readers and self._clock() - self._used > ttl
 
     def use(self) -> None:
         """Someone asked for something here: it lives on."""
@@ -78,11 +79,23 @@ class Subscription:
         """Up to `limit` messages, waiting for the first up to `wait` seconds."""
         self.check_open()
         holder = Holder()
+        self.join(holder)
         try:
             return await self.feed.next(holder, min(limit, MAX_MESSAGES), wait)
         finally:
-            self.backlog.leave(holder)
-            self.use()
+            self.leave(holder)
+
+    def join(self, holder: Holder) -> None:
+        """Someone reads here until `leave`."""
+        self._readers.add(holder)
+
+    def leave(self, holder: Holder, undelivered: Iterable[Delivery] = ()) -> None:
+        """The holder takes no more; what is `undelivered` never reached it."""
+        self._readers.discard(holder)
+        self.use()
+        self.backlog.leave(holder)
+        self.backlog.give_back([delivery.ack_id for delivery in undelivered])
+        self.feed.changed()
 
     def acknowledge(self, ack_ids: Sequence[str]) -> None:
         self._check_ids(ack_ids)
