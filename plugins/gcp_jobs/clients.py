@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow.providers.google.common.hooks.base_google import GoogleBaseHook
     from airflow.sdk import Connection
 
-Api = Literal["Jobs", "Executions", "Tasks", "LoggingServiceV2"]
+Api = Literal["Jobs", "Executions", "Tasks", "LoggingServiceV2", "BatchService", "Publisher", "Subscriber"]
 _MODULES: dict[str, tuple[str, str]] = {
     "Jobs": ("google.cloud.run_v2", "google.cloud.run_v2.services.jobs.transports"),
     "Executions": ("google.cloud.run_v2", "google.cloud.run_v2.services.executions.transports"),
@@ -32,6 +32,15 @@ _MODULES: dict[str, tuple[str, str]] = {
         "google.cloud.logging_v2.services.logging_service_v2",
         "google.cloud.logging_v2.services.logging_service_v2.transports",
     ),
+    "BatchService": ("google.cloud.batch_v1", "google.cloud.batch_v1.services.batch_service.transports"),
+    "Publisher": ("google.pubsub_v1", "google.pubsub_v1.services.publisher.transports"),
+    "Subscriber": ("google.pubsub_v1", "google.pubsub_v1.services.subscriber.transports"),
+}
+_HOSTS = {
+    "LoggingServiceV2": "logging",
+    "BatchService": "batch",
+    "Publisher": "pubsub",
+    "Subscriber": "pubsub",
 }
 _REGIONAL = frozenset({"Jobs", "Executions", "Tasks"})
 
@@ -81,8 +90,8 @@ class Access:
 
 def emulator(api: Api) -> str | None:
     """Address (host:port) of the emulator for an API, None for Google itself."""
-    here = settings()
-    return here.logging_emulator_host if api == "LoggingServiceV2" else here.cloud_run_emulator_host
+    found: str | None = getattr(settings(), f"{_HOSTS.get(api, 'cloud_run')}_emulator_host")
+    return found
 
 
 @cache
@@ -95,7 +104,7 @@ def client(api: Api, access: Access) -> Any:
     connection = _connection(access)
     address = emulator(api)
     if address:
-        _reach(address)
+        _reach(address, api)
     return _build(api, access, _hook(connection, access), is_async=False)
 
 
@@ -219,13 +228,13 @@ def _missing(access: Access) -> ConnectionMissing:
     )
 
 
-def _reach(address: str) -> None:
+def _reach(address: str, api: Api) -> None:
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=3).close()
     except OSError as error:
         raise EmulatorUnreachable(
             f"no emulator answers at {address}: {os.strerror(error.errno) if error.errno else error}",
-            where="CLOUD_RUN_EMULATOR_HOST",
+            where=f"{_HOSTS.get(api, 'cloud_run').upper()}_EMULATOR_HOST",
             todo="Start it with `make up` or `python -m gcp_emulator`, or unset the variable to use Google itself.",
         ) from error

@@ -80,6 +80,14 @@ class _AsyncStream(_AsyncBearer, aio.UnaryStreamClientInterceptor):
         return await continuation(self._named(details), request)
 
 
+class _AsyncBoth(_AsyncBearer, aio.StreamStreamClientInterceptor):
+    async def intercept_stream_stream(
+        self, continuation: Callable[..., Any], details: Any, requests: Any
+    ) -> Any:
+        """Add the header."""
+        return await continuation(self._named(details), requests)
+
+
 def channel(address: str, account: str) -> grpc.Channel:
     """Open a sync channel to an emulator whose calls are made by `account`."""
     return grpc.intercept_channel(grpc.insecure_channel(address), Bearer(account))
@@ -87,4 +95,5 @@ def channel(address: str, account: str) -> grpc.Channel:
 
 def async_channel(address: str, account: str) -> aio.Channel:
     """Open an async channel; call it inside the event loop that will use it."""
-    return aio.insecure_channel(address, interceptors=[_AsyncUnary(account), _AsyncStream(account)])
+    named: list[Any] = [_AsyncUnary(account), _AsyncStream(account), _AsyncBoth(account)]
+    return aio.insecure_channel(address, interceptors=named)

@@ -17,6 +17,7 @@ from typing import Any, Self
 from gcp_jobs.clients import Access, async_client, client
 from gcp_jobs.errors import GcpJobsError, TransientApiError
 from gcp_jobs.model import JobRef
+from gcp_jobs.pace import Pace
 from gcp_jobs.settings import settings
 
 FIRST_LOOK_S = 2.0
@@ -50,24 +51,6 @@ class Cursor:
     def from_dict(cls, value: Mapping[str, Any] | None) -> Self:
         """Read what `to_dict` gave; nothing means the log's beginning."""
         return cls(value["newest"], dict(value["seen"])) if value else cls()
-
-
-class Pace:
-    """A token bucket in front of entries.list: at most `per_minute` looks by this process."""
-
-    def __init__(self, per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rate, self._most, self._clock = per_minute / 60, max(1.0, per_minute / 6), clock
-        self._tokens, self._at = self._most, clock()
-
-    def take(self, *, borrow: bool = False) -> bool:
-        """Say whether a look is allowed now; `borrow` takes one that the future pays back."""
-        now = self._clock()
-        self._tokens = min(self._most, self._tokens + (now - self._at) * self._rate)
-        self._at = now
-        if self._tokens < 1 and not borrow:
-            return False
-        self._tokens -= 1
-        return True
 
 
 @cache

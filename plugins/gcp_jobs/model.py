@@ -1,7 +1,7 @@
 """A job as we describe it, point at it and watch it. Pure: imports neither Airflow nor Google."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -41,26 +41,40 @@ ENDING = frozenset({JobState.CANCELLATION_IN_PROGRESS, JobState.DELETION_IN_PROG
 
 @dataclass(frozen=True, slots=True)
 class JobRef:
-    """Points at one run of a job: on Cloud Run an execution. `job` and `run` are short names."""
+    """Points at one run of a job: on Cloud Run an execution, on Batch the job itself. `job` and `run` are short names.
+
+    :param uid: Batch's own identifier of the run (`job.uid`), by which its notifications name it; empty while unknown
+    """
 
     backend: str
     project: str
     region: str
     job: str
     run: str = ""
+    uid: str = field(default="", compare=False)
 
     @property
     def parent(self) -> str:
-        """Full name of the job definition."""
+        """Full name of the job definition; on Batch of the job."""
         return f"projects/{self.project}/locations/{self.region}/jobs/{self.job}"
 
     @property
     def name(self) -> str:
         """Full name of the run, or of the definition while nothing runs."""
-        return f"{self.parent}/executions/{self.run}" if self.run else self.parent
+        return f"{self.parent}/executions/{self.run}" if self.run and not self.on_batch else self.parent
+
+    @property
+    def on_batch(self) -> bool:
+        """Whether Batch runs it."""
+        return self.backend == "batch"
+
+    @property
+    def noun(self) -> str:
+        """What the backend calls a run: "job" or "execution"."""
+        return "job" if self.on_batch else "execution"
 
     def __str__(self) -> str:
-        return self.run or self.job
+        return self.job if self.on_batch else self.run or self.job
 
     def to_dict(self) -> dict[str, str]:
         """Give the form that goes into triggers, XCom and the task state store."""
@@ -69,7 +83,7 @@ class JobRef:
     @classmethod
     def from_dict(cls, value: Mapping[str, str]) -> Self:
         """Read what `to_dict` gave; keys that a later release added are ignored."""
-        return cls(**{field: value[field] for field in cls.__slots__ if field in value})
+        return cls(**{key: value[key] for key in cls.__slots__ if key in value})
 
     @classmethod
     def parse(cls, name: str, backend: str = "cloud_run") -> Self:
@@ -134,8 +148,8 @@ class JobStatus:
 class JobResult:
     """What a finished job leaves in XCom: small and typed.
 
-    `queued_s` runs from creation to start, `duration_s` from start to end, both in seconds; `digest` is the
-    spec's where the run had one.
+    `execution` is empty on Batch, where a job runs once. `queued_s` runs from creation to start, `duration_s` from start to
+    end, both in seconds; `digest` is the spec's where the run had one.
     """
 
     execution: str

@@ -49,6 +49,8 @@ def _none_if_empty(value: object) -> object:
 
 
 Optional = Annotated[str | None, BeforeValidator(_none_if_empty)]
+_TOPIC = r"^(projects/[^/]+/topics/)?[A-Za-z][A-Za-z0-9_.~+%-]{2,254}$"
+_SUBSCRIPTION = r"^(projects/[^/]+/subscriptions/)?[A-Za-z][A-Za-z0-9_.~+%{}-]{2,254}$"
 Region = Annotated[str, Field(pattern=r"^[a-z]+-[a-z]+[0-9]+$")]
 Folders = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)]
 Regions = Annotated[tuple[Region, ...], NoDecode, BeforeValidator(_words)]
@@ -104,6 +106,33 @@ class Settings(BaseSettings):
     api_patience_seconds: int = Field(
         300, ge=0, description="How long starting a job goes on through 429, 500, 503 and 504 answers."
     )
+    # waiting for jobs
+    status_topic: Annotated[str | None, Field(pattern=_TOPIC), BeforeValidator(_none_if_empty)] = Field(
+        None,
+        description="Pub/Sub topic (name, or projects/P/topics/T) that jobs tell their states to; "
+        "unset: every wait reads its job's state again and again.",
+    )
+    status_subscription: Annotated[
+        str | None, Field(pattern=_SUBSCRIPTION), BeforeValidator(_none_if_empty)
+    ] = Field(
+        None,
+        description="Subscription made beforehand, one a triggerer ({host} stands for the host's name); "
+        "unset: each process makes one of its own and removes it.",
+    )
+    wait_by: Literal["events", "lists", "reads"] = Field(
+        "events",
+        description="How waits learn of an end. events: from status_topic where it is set, else by reads; "
+        "lists: without Pub/Sub, one list a region; reads: each job's state again and again.",
+    )
+    sweep_seconds: float = Field(
+        600, ge=0.1, description="How often waits that listen to events look whether one was lost."
+    )
+    list_seconds: float = Field(15, ge=0.1, description="How often waits that live on lists ask for them.")
+    job_reads_per_minute: int = Field(
+        10_000,
+        ge=1,
+        description="Reads of jobs by this process a minute and region; Google's quota for Batch is 15,000.",
+    )
     # the dog breeds ingestion
     ingestion_schedule: Annotated[str, AfterValidator(_cron)] = Field(
         "0 2 * * 1", description="Cron expression of dog_breeds_ingestion."
@@ -127,6 +156,12 @@ class Settings(BaseSettings):
     # the embedded Google Cloud, in Google's own way of naming emulators
     cloud_run_emulator_host: HostPort = Field(
         None, validation_alias="CLOUD_RUN_EMULATOR_HOST", description="host:port of a local Cloud Run."
+    )
+    batch_emulator_host: HostPort = Field(
+        None, validation_alias="BATCH_EMULATOR_HOST", description="host:port of a local Batch."
+    )
+    pubsub_emulator_host: HostPort = Field(
+        None, validation_alias="PUBSUB_EMULATOR_HOST", description="host:port of a local Pub/Sub."
     )
     logging_emulator_host: HostPort = Field(
         None, validation_alias="LOGGING_EMULATOR_HOST", description="host:port of a local Cloud Logging."

@@ -13,8 +13,9 @@ from gcp_jobs.backends.base import RunRequest
 from gcp_jobs.backends.cloud_run import CloudRunBackend
 from gcp_jobs.backends.cloud_run_messages import ref
 from gcp_jobs.clients import Access
-from gcp_jobs.logs import LATE_NS, LONGEST_LINE, Cursor, LogFollower, Pace, level, log_filter, tail, text
+from gcp_jobs.logs import LATE_NS, LONGEST_LINE, Cursor, LogFollower, level, log_filter, tail, text
 from gcp_jobs.model import JobRef, JobSpec
+from gcp_jobs.pace import Pace
 
 REF = JobRef("cloud_run", "p", "europe-west1", "j", "j-1")
 START = datetime(2026, 1, 5, 2, 0, tzinfo=UTC)

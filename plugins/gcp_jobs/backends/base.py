@@ -37,6 +37,14 @@ class Change(StrEnum):
     UPDATED = "updated"
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a region's runs; `token` asks for the next, empty after the last."""
+
+    runs: tuple[JobStatus, ...]
+    token: str = ""
+
+
 class JobBackend(Protocol):
     """Runs jobs. Errors are those of gcp_jobs.errors.ApiError's branch."""
 
@@ -70,6 +78,10 @@ class JobBackend(Protocol):
 
     def list(self, job: JobRef, *, since: datetime | None = None) -> Sequence[JobStatus]:
         """List a job's runs, newest first, down to those created before `since`."""
+        ...
+
+    async def alist(self, project: str, region: str, token: str = "") -> Page:
+        """Read one page of all runs of a region, whatever their job, newest first: one call of the API."""
         ...
 
     def exit_info(self, status: JobStatus) -> ExitInfo:

@@ -10,7 +10,7 @@ from google.cloud import run_v2
 
 from gcp_jobs import clients
 from gcp_jobs.backends import cloud_run_messages as messages
-from gcp_jobs.backends.base import Change, RunRequest
+from gcp_jobs.backends.base import Change, Page, RunRequest
 from gcp_jobs.backends.cloud_run_status import to_exit_info, to_status
 from gcp_jobs.backends.refusal import explained
 from gcp_jobs.clients import Access
@@ -18,6 +18,7 @@ from gcp_jobs.errors import NotFound
 from gcp_jobs.model import ExitInfo, JobRef, JobSpec, JobStatus
 
 _READ_S = 30.0
+_PAGE = 1000
 _WRITE_S = 60.0
 _DEFINITION_S = 300.0
 _VIEWER = "roles/run.viewer"
@@ -110,6 +111,15 @@ class CloudRunBackend:
                     break
                 found.append(status)
         return found
+
+    async def alist(self, project: str, region: str, token: str = "") -> Page:
+        """Read one page of the executions of all jobs of a region, newest first: one call of the API."""
+        parent = f"projects/{project}/locations/{region}/jobs/-"
+        with explained("list the executions", parent, _VIEWER):
+            api = await clients.async_client("Executions", self.access)
+            request = run_v2.ListExecutionsRequest(parent=parent, page_size=_PAGE, page_token=token)
+            found = await anext(aiter((await api.list_executions(request, timeout=_READ_S)).pages))
+        return Page(tuple(map(to_status, found.executions)), found.next_page_token)
 
     def exit_info(self, status: JobStatus) -> ExitInfo:
         """Say how the decisive container of a terminal execution ended."""

@@ -1,0 +1,31 @@
+"""A token bucket: keeps this process' reads of an API under the quota that Google gives a project."""
+
+import time
+from collections.abc import Callable
+
+
+class Pace:
+    """At most `per_minute` calls a minute, in bursts of up to a sixth of that."""
+
+    def __init__(self, per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate, self._most, self._clock = per_minute / 60, max(1.0, per_minute / 6), clock
+        self._tokens, self._at = self._most, clock()
+
+    def take(self, *, borrow: bool = False) -> bool:
+        """Say whether a call is allowed now; `borrow` takes one that the future pays back."""
+        self._fill()
+        if self._tokens < 1 and not borrow:
+            return False
+        self._tokens -= 1
+        return True
+
+    def turn(self) -> float:
+        """Take the next place in the queue: gives the seconds until its call is allowed, 0 for now."""
+        self._fill()
+        self._tokens -= 1
+        return max(0.0, -self._tokens / self._rate)
+
+    def _fill(self) -> None:
+        now = self._clock()
+        self._tokens = min(self._most, self._tokens + (now - self._at) * self._rate)
+        self._at = now
