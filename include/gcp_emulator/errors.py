@@ -9,15 +9,13 @@ ApiError
 └── Unavailable
 """
 
-from typing import ClassVar
-
 from grpc import StatusCode
 
 
 class ApiError(Exception):
     """A refusal that reaches the caller as this code and message, over gRPC and REST alike."""
 
-    code: ClassVar[StatusCode] = StatusCode.INTERNAL
+    code: StatusCode = StatusCode.INTERNAL
 
     def __init__(self, message: str) -> None:
         super().__init__(message)

@@ -13,6 +13,8 @@ from gcp_emulator import identity
 from gcp_emulator.calls import CallLog
 from gcp_emulator.dispatch import Dispatcher
 from gcp_emulator.errors import ApiError, InvalidArgument
+from gcp_emulator.faults.book import Book
+from gcp_emulator.faults.page import FaultsPage
 from gcp_emulator.routes import RouteTable
 from gcp_emulator.transcode import fill
 
@@ -78,13 +80,14 @@ class Pages:
         return JSONResponse({"status": "ok", **about})
 
 
-def application(dispatcher: Dispatcher, calls: CallLog, about: dict[str, Any]) -> Starlette:
+def application(dispatcher: Dispatcher, calls: CallLog, faults: Book, about: dict[str, Any]) -> Starlette:
     """The ASGI application; `about` appears on the health page."""
     pages = Pages(calls, about)
     return Starlette(
         routes=[
             Route("/emulator/calls", pages.calls, methods=["GET", "DELETE"]),
             Route("/emulator/health", pages.health),
+            *FaultsPage(faults).routes(),
             Route("/{path:path}", GoogleRest(dispatcher).__call__, methods=VERBS),
         ]
     )

@@ -12,11 +12,15 @@ from typing import Any, TextIO
 from gcp_emulator import rest, rpc, web
 from gcp_emulator.batch.engine import Engine as BatchEngine
 from gcp_emulator.batch.notifications import Notifier
-from gcp_emulator.batch.parts import DELAY_S, Plenty
+from gcp_emulator.batch.parts import DELAY_S
 from gcp_emulator.batch.parts import Parts as BatchParts
 from gcp_emulator.calls import CallLog
 from gcp_emulator.dispatch import Dispatcher
 from gcp_emulator.errors import StartError
+from gcp_emulator.faults.book import Book
+from gcp_emulator.faults.calls import CallFaults
+from gcp_emulator.faults.delivery import Delivery
+from gcp_emulator.faults.supply import FaultySupply
 from gcp_emulator.logs.batch import BatchLogs
 from gcp_emulator.logs.store import LogStore
 from gcp_emulator.logs.tasks import TaskLogs
@@ -83,6 +87,7 @@ class Emulator:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._closing = AsyncExitStack()
+        self._faults = Book()
 
     async def start(self) -> Addresses:
         """Serve; StartError when a port is taken or the state cannot be used."""
@@ -95,11 +100,13 @@ class Emulator:
         if options.state is not None:
             self._closing.enter_context(lock(options.state))
         store = self._closing.enter_context(closing(open_store(options.state)))
-        dispatcher = Dispatcher(self._services(folder, store, logs), calls)
+        dispatcher = Dispatcher(self._services(folder, store, logs), calls, CallFaults(self._faults))
         server, grpc_port = await rpc.serve(dispatcher, options.host, options.grpc_port)
         self._closing.push_async_callback(server.stop, GRACE_S)
         about: dict[str, Any] = {"project": options.project, "logs": logs.counts}
-        page = web.Server(rest.application(dispatcher, calls, about), options.host, options.rest_port)
+        page = web.Server(
+            rest.application(dispatcher, calls, self._faults, about), options.host, options.rest_port
+        )
         rest_port = await page.start()
         self._closing.push_async_callback(page.stop)
         self._closing.push_async_callback(self._engine.close)
@@ -125,6 +132,7 @@ class Emulator:
         operations = Operations(store)
         self._engine = Engine(Parts(store, runtime, around, TaskLogs(logs)), operations)
         self._pubsub = PubSub(store)
+        self._pubsub.route = Delivery(self._faults).route
         self._batch = BatchEngine(self._batch_parts(store, runtime, around, logs, folder), operations)
         self._batch.recover()
         self._engine.recover()
@@ -152,7 +160,7 @@ class Emulator:
             notifier=Notifier(self._pubsub),
             work=(self._options.state or folder) / "tasks",
             project_number=str(PROJECT_NUMBER),
-            supply=Plenty(),
+            supply=FaultySupply(self._faults),
             delay_s=self._options.batch_delay,
         )
 

@@ -36,6 +36,9 @@ class Supply(Protocol):
     def started(self, job: Any, index: int, attempt: int, machine: Machine) -> None:
         """A task runs on a machine now."""
 
+    def ended(self, job: Any, index: int) -> None:
+        """It does not run any more."""
+
 
 class Plenty:
     """A region that never runs out of machines."""
@@ -48,6 +51,9 @@ class Plenty:
 
     def started(self, job: Any, index: int, attempt: int, machine: Machine) -> None:
         """Nothing happens to it."""
+
+    def ended(self, job: Any, index: int) -> None:
+        """Nobody minds."""
 
 
 @dataclass(frozen=True, slots=True)

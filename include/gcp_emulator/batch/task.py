@@ -59,6 +59,7 @@ class TaskRun:
                 self._parts.supply.started(self._job, self.index, self.attempt, machine)
                 return await attempt.run()
             finally:
+                self._parts.supply.ended(self._job, self.index)
                 machine.listeners.discard(attempt.halt)
                 self.current = None
 

@@ -213,9 +213,10 @@ def test_rest_serves_the_same_jobs(batch):
     assert len(list(rest.list_tasks(parent=f"{job.name}/taskGroups/group0"))) == 1
     assert rest.get_job(name=job.name).status.state == State.SUCCEEDED
     rest.delete_job(name=job.name).result(30)
-    shown = batch.cloud.http().get(f"/v1/{job.name}")
+    with batch.cloud.http() as http:
+        shown = http.get(f"/v1/{job.name}")
+        operations = http.get(f"/v1/{batch.cloud.parent}/operations").json()["operations"]
     assert (shown.status_code, shown.json()["error"]["status"]) == (404, "NOT_FOUND")
-    operations = batch.cloud.http().get(f"/v1/{batch.cloud.parent}/operations").json()["operations"]
     assert operations[0]["metadata"]["verb"] == "delete"
 
 
