@@ -165,7 +165,7 @@ class JobSpec(_Part):
     cpu: Cpu = "1"
     memory: Memory = "2Gi"
     timeout: Seconds = 3600
-    task_count: int = Field(default=1, ge=1, le=10_000)
+    task_count: int = Field(default=1, ge=1, le=100_000)
     parallelism: int = Field(default=1, ge=1, le=10_000)
     max_retries: int = Field(default=0, ge=0, le=10)
     service_account: str | None = None

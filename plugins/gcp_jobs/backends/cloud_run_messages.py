@@ -143,6 +143,12 @@ def _refuse_foreign(spec: JobSpec) -> None:
             where=f"job {spec.name}",
             todo="Remove it, or run the job on Batch.",
         )
+    if spec.task_count > 10_000:
+        raise ConfigurationRefused(
+            f"a Cloud Run job has at most 10000 tasks, not task_count={spec.task_count}",
+            where=f"job {spec.name}",
+            todo="Lower it, or run the job on Batch.",
+        )
     if len(spec.name) > 49:
         raise ConfigurationRefused(
             "a Cloud Run job's name has at most 49 characters", where=f"job {spec.name}", todo="Shorten it."
