@@ -148,8 +148,8 @@ class JobStatus:
 class JobResult:
     """What a finished job leaves in XCom: small and typed.
 
-    `execution` is empty on Batch, where a job runs once. `queued_s` runs from creation to start, `duration_s` from start to
-    end, both in seconds; `digest` is the spec's where the run had one.
+    `execution` is the run, on Batch the uid of its job. `queued_s` runs from creation to start, `duration_s` from start
+    to end, both in seconds; `digest` is the spec's where the run had one.
     """
 
     execution: str
@@ -172,7 +172,7 @@ class JobResult:
             queued = round(max(0.0, (status.started - status.created).total_seconds()), 3)
         duration = status.duration_s
         return cls(
-            execution=status.ref.run,
+            execution=status.ref.run or status.ref.uid,
             job=status.ref.job,
             project=status.ref.project,
             region=status.ref.region,

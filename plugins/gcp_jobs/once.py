@@ -71,6 +71,15 @@ class Intent:
         """The run, or the job while the run has no name yet."""
         return replace(JobRef.from_dict(self.job), run=self.run)
 
+    @property
+    def named(self) -> bool:
+        """Whether the backend has said which run it is."""
+        return bool(self.run or self.ref.uid)
+
+    def of(self, ref: JobRef) -> Self:
+        """Give the same intent with the run that came of it."""
+        return replace(self, job=ref.to_dict(), run=ref.run)
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -104,18 +113,22 @@ class Launcher:
         if intent:
             status = self._settled(intent)
             if status:
-                self.log.info("Attaching to execution %s (%s) of an earlier try", status.ref, status.state)
-                replace(intent, run=status.ref.run).save(self.store)
+                self.log.info(
+                    "Attaching to %s %s (%s) of an earlier try", status.ref.noun, status.ref, status.state
+                )
+                intent.of(status.ref).save(self.store)
                 return Started(status.ref, intent.run_key, attached=True)
             generation = self._next_generation(intent)
         prepare()
         key = self.attempt.run_key(generation)
-        since = datetime.now(UTC).isoformat()
-        intent = Intent(generation, self.attempt.clear_number, key, request.job.to_dict(), since)
+        again = bool(generation or self.attempt.clear_number)
+        request = replace(request, run_key=key, again=again)
+        since, job = datetime.now(UTC).isoformat(), self.backend.place(request)
+        intent = Intent(generation, self.attempt.clear_number, key, job.to_dict(), since)
         intent.save(self.store)
-        ref = self._submit(intent, replace(request, run_key=key))
-        replace(intent, run=ref.run).save(self.store)
-        self.log.info("Started execution %s of %s", ref, ref.parent)
+        ref = self._submit(intent, request)
+        intent.of(ref).save(self.store)
+        self.log.info("Started %s %s of %s", ref.noun, ref, ref.parent)
         return Started(ref, key, attached=False)
 
     def _settled(self, intent: Intent) -> JobStatus | None:
@@ -126,10 +139,12 @@ class Launcher:
         if intent.clear_number == self.attempt.clear_number and status.state not in ENDING:
             return status
         if not status.terminal:
-            self.log.info("The task was cleared: ending execution %s before a new one starts", status.ref)
+            self.log.info(
+                "The task was cleared: ending %s %s before a new one starts", status.ref.noun, status.ref
+            )
             if drive(end(status.ref, log=self.log), self.backend, status.ref, None) is None:
                 raise GcpJobsError(
-                    "the execution of the cleared try does not end", where=status.ref.name,
+                    f"the {status.ref.noun} of the cleared try does not end", where=status.ref.name,
                     todo="Cancel it by hand, then clear the task again.",
                 )  # fmt: skip
         return None
@@ -140,22 +155,18 @@ class Launcher:
             return 0
         return (
             intent.generation + 1
-            if self._patiently(lambda: self._find(intent)) or intent.run
+            if self._patiently(lambda: self._find(intent)) or intent.named
             else intent.generation
         )
 
     def _find(self, intent: Intent) -> JobStatus | None:
-        if intent.run:
+        if intent.named:
             try:
                 return self.backend.get(intent.ref)
             except NotFound:
                 return None
         since = datetime.fromisoformat(intent.since) - CLOCK_SKEW
-        try:
-            found = [s for s in self.backend.list(intent.ref, since=since) if s.run_key == intent.run_key]
-        except NotFound:
-            return None
-        return found[-1] if found else None
+        return self.backend.find(intent.ref, intent.run_key, since)
 
     def _submit(self, intent: Intent, request: RunRequest) -> JobRef:
         """Ask again after a passing fault, but never without looking whether the call had gone through."""
@@ -170,7 +181,7 @@ class Launcher:
                 self.sleep(pace.take())
                 found = self._patiently(lambda: self._find(intent))
                 if found:
-                    self.log.info("The call had gone through: execution %s", found.ref)
+                    self.log.info("The call had gone through: %s %s", found.ref.noun, found.ref)
                     return found.ref
 
     def _patiently(self, ask: Callable[[], JobStatus | None]) -> JobStatus | None:

@@ -18,7 +18,11 @@ class RunRequest:
     :param run_key: identifies the run: a second request with the same key must not start a second run
     :param container: the main container's name where there are several
     :param args: None leaves the job's own
-    :param overrides: the backend's own form of changes, as the stock operator takes them
+    :param overrides: the backend's own form of changes, as the stock operator takes them; on Batch the whole job
+    :param spec: what to run, where the backend makes the job from it each time (Batch)
+    :param labels: labels of this run alone, where the backend has such (Batch)
+    :param exact: `job` holds the very name to use, not the start of one (Batch)
+    :param again: a run of this task and DAG run was there before
     """
 
     job: JobRef
@@ -27,6 +31,10 @@ class RunRequest:
     args: tuple[str, ...] | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    spec: JobSpec | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    exact: bool = False
+    again: bool = False
 
 
 class Change(StrEnum):
@@ -54,6 +62,14 @@ class JobBackend(Protocol):
 
     def drift(self, spec: JobSpec) -> list[str]:
         """Say how the definition differs from the spec, one line a field; raises NotFound when there is none."""
+        ...
+
+    def place(self, request: RunRequest) -> JobRef:
+        """Say under which job the request will run."""
+        ...
+
+    def find(self, job: JobRef, run_key: str, since: datetime) -> JobStatus | None:
+        """Look for the run that a request with this key has started, where `place` put it; None where there is none."""
         ...
 
     def submit(self, request: RunRequest) -> JobRef:

@@ -15,7 +15,9 @@ from gcp_jobs.model import JobSpec
 from gcp_jobs.spec import Container
 
 MAIN = "main"
-FILE = "GCP_JOBS_SECRET_FILE_"  # ..._0 holds the secret, ..._0_PATH where the image's entrypoint has to write it
+FILE = (
+    "GCP_JOBS_SECRET_FILE_"  # ..._0 holds the secret, ..._0_PATH where the image's entrypoint has to write it
+)
 _WORDS = "gcp-jobs-command-words"
 _AFTER = "gcp-jobs-after-"
 _MIB = 2**20

@@ -65,6 +65,18 @@ class CloudRunBackend:
                 ) from error  # fmt: skip
         return messages.differences(spec, messages.from_job(found, spec.environment))
 
+    def place(self, request: RunRequest) -> JobRef:
+        """Name the definition: Cloud Run names the execution itself."""
+        return request.job
+
+    def find(self, job: JobRef, run_key: str, since: datetime) -> JobStatus | None:
+        """Look for the oldest execution with this run key in its environment."""
+        try:
+            found = [status for status in self.list(job, since=since) if status.run_key == run_key]
+        except NotFound:
+            return None
+        return found[-1] if found else None
+
     def submit(self, request: RunRequest) -> JobRef:
         """Start an execution. Cloud Run knows no idempotency key: look for `request.run_key` before asking again."""
         with explained("run the job", request.job.parent, _RUNNER):

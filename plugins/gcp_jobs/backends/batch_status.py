@@ -1,0 +1,105 @@
+"""google.cloud.batch_v1.Job and Task -> JobStatus and ExitInfo (states: CONTRACTS, "States")."""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from google.cloud import batch_v1
+
+from gcp_jobs.model import TERMINAL, ExitInfo, JobRef, JobState, JobStatus, TaskCounts
+from gcp_jobs.names import RUN_KEY_LABEL
+
+GROUP = "group0"  # a job has exactly one task group, and Batch gives it this name
+# https://cloud.google.com/batch/docs/troubleshooting: words of status events that name the cause themselves
+_REASON = re.compile(
+    r"CODE_[A-Z_]+|ZONE_RESOURCE_POOL_EXHAUSTED(?:_WITH_DETAILS)?|RESOURCE_EXHAUSTED|PERMISSION_DENIED|constraints/[\w.]+"
+)
+_EXIT_CODE = re.compile(r"exit code (\d+)")
+_TO_STATE = re.compile(r"Job state is set from \w+ to (\w+)")
+
+
+def to_status(job: batch_v1.Job) -> JobStatus:
+    """Read a job. Its status events, which need not be in order of time, say when it started and why it failed."""
+    where = JobRef.parse(job.name, "batch")
+    state = _state(job)
+    events = list(job.status.status_events)
+    message = _message(events) if state is JobState.FAILED else ""
+    ended = _at(events, state.value) or _time(job.update_time) if state in TERMINAL else None
+    return JobStatus(
+        ref=JobRef("batch", where.project, where.region, where.job, uid=job.uid),
+        state=state,
+        reason=found[0] if (found := _REASON.search(message)) else "",
+        message=message,
+        created=_time(job.create_time),
+        started=_at(events, "RUNNING"),
+        ended=ended,
+        counts=_counts(job),
+        run_key=job.labels.get(RUN_KEY_LABEL, ""),
+    )
+
+
+def to_exit_info(tasks: Iterable[batch_v1.Task], message: str = "") -> ExitInfo:
+    """Take the exit of the first task that failed; where no task tells, what the job's own event says of one."""
+    failed = batch_v1.TaskStatus.State.FAILED
+    ends = []
+    for task in tasks:
+        events = [e for e in task.status.status_events if _code(e) is not None]
+        if task.status.state == failed and events:
+            last = max(events, key=lambda e: _time(e.event_time) or datetime.min)
+            ends.append((int(task.name.rpartition("/")[2]), last))
+    if ends:
+        index, event = min(ends, key=lambda end: end[0])
+        return ExitInfo(code=_code(event), task=index, message=event.description)
+    told = _EXIT_CODE.search(message)
+    index_told = re.search(r"task with index (\d+)", message)
+    return ExitInfo(
+        code=int(told[1]) if told else None, task=int(index_told[1]) if index_told else None, message=message
+    )
+
+
+def _state(job: batch_v1.Job) -> JobState:
+    """A job that has no state yet is about to be queued."""
+    name = batch_v1.JobStatus.State(job.status.state).name
+    return JobState(name) if name in JobState.__members__ else JobState.QUEUED
+
+
+def _message(events: list[batch_v1.StatusEvent]) -> str:
+    """What the event says that ended the job, else the newest event."""
+    ordered = sorted(events, key=lambda e: _time(e.event_time) or datetime.min)
+    ending = [e for e in ordered if _reached(e) == JobState.FAILED.value]
+    last = (ending or ordered)[-1:]
+    return last[0].description if last else ""
+
+
+def _at(events: list[batch_v1.StatusEvent], state: str) -> datetime | None:
+    times = [_time(e.event_time) for e in events if _reached(e) == state]
+    return min((t for t in times if t), default=None)
+
+
+def _reached(event: batch_v1.StatusEvent) -> str:
+    found = _TO_STATE.search(event.description)
+    return found[1] if found else ""
+
+
+def _code(event: batch_v1.StatusEvent) -> int | None:
+    """The exit code of an attempt that failed: the field where it is set, else the event's words."""
+    if event.task_execution.exit_code:
+        return int(event.task_execution.exit_code)
+    found = _EXIT_CODE.search(event.description)
+    return int(found[1]) if found else None
+
+
+def _counts(job: batch_v1.Job) -> TaskCounts:
+    group = job.status.task_groups.get(GROUP)
+    counts = dict(group.counts) if group else {}
+    return TaskCounts(
+        total=sum(g.task_count for g in job.task_groups) or 1,
+        succeeded=counts.get("SUCCEEDED", 0),
+        failed=counts.get("FAILED", 0),
+        cancelled=counts.get("UNEXECUTED", 0),
+    )
+
+
+def _time(value: Any) -> datetime | None:
+    return datetime.fromtimestamp(value.timestamp(), value.tzinfo) if value else None
