@@ -81,8 +81,6 @@ def task_disk(task_spec: Any, machine: Path, folders: Path) -> Disk:
             host = machine / "devices" / volume.device_name
         host.mkdir(parents=True, exist_ok=True)
         volumes[path] = Volume(path, path=str(host), read_only="ro" in volume.mount_options)
-    (machine / "tmp").mkdir(parents=True, exist_ok=True)
-    (machine / "tmp").chmod(0o1777)
     return Disk(machine, volumes)
 
 
@@ -125,6 +123,8 @@ def _script(
     runnable: Any, index: int, env: dict[str, str], disk: Disk, memory: int
 ) -> tuple[Container, tuple[Volume, ...]]:
     """Scripts of a machine share its /tmp, and see volumes at their mount paths."""
+    (disk.machine / "tmp").mkdir(parents=True, exist_ok=True)
+    (disk.machine / "tmp").chmod(0o1777)
     if runnable.script.text:
         path = f"/tmp/batch-script-{index}"
         file = disk.machine / "tmp" / path.rpartition("/")[2]

@@ -22,6 +22,7 @@ from gcp_emulator.batch.status import (
 )
 from gcp_emulator.batch.task import TaskRun
 from gcp_emulator.messages import BatchTask, Timestamp, now, seconds_between
+from gcp_emulator.runtime.pretend import IMAGE as PRETEND
 
 log = logging.getLogger(__name__)
 BREATH = 50  # tasks made before other calls get a turn
@@ -126,8 +127,10 @@ class JobRunner:
     async def _run_tasks(self, slots: asyncio.Semaphore) -> None:
         group = self.job.task_groups[0]
         waiting = iter(range(group.task_count))
-        if any(runnable.HasField("barrier") for runnable in group.task_spec.runnables):
-            slots = asyncio.Semaphore(group.task_count)  # tasks that wait for each other must all run
+        runnables = group.task_spec.runnables
+        waits = any(runnable.HasField("barrier") for runnable in runnables)  # tasks that do must all run
+        if waits or all(runnable.container.image_uri == PRETEND for runnable in runnables):
+            slots = asyncio.Semaphore(group.task_count)
         async with asyncio.TaskGroup() as workers:
             for worker in range(min(group.parallelism, group.task_count)):
                 workers.create_task(self._worker(worker, waiting, slots))

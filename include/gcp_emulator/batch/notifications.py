@@ -25,6 +25,7 @@ class Notifier:
 
     def __init__(self, pubsub: PubSub) -> None:
         self._pubsub = pubsub
+        self._warned: set[str] = set()
 
     def job_changed(self, job: Any, text: str) -> None:
         """The job has a new state; `text` is that of its event."""
@@ -59,7 +60,9 @@ class Notifier:
         except ApiError as error:
             said = f"Failed to publish notifications to {topic}: {error.message}"
             if all(event.description != said for event in job.status.status_events):
-                log.warning("%s: %s", job.name, said)
+                if topic not in self._warned:
+                    log.warning("%s and maybe others: %s", job.name, said)
+                    self._warned.add(topic)
                 add_event(job.status, OPERATIONAL_INFO, said)
 
 

@@ -16,6 +16,7 @@ from gcp_emulator.runtime.environments import Environments
 from gcp_emulator.runtime.errors import ImageNotFound, RuntimeFailure, TaskInvalid
 from gcp_emulator.runtime.image import Image, find_image
 from gcp_emulator.runtime.model import End, LogSink, TaskResult, TaskSpec
+from gcp_emulator.runtime.pretend import pretend, pretends
 from gcp_emulator.runtime.sandbox import Isolation, Sandbox, detect, discard, make_volumes
 from gcp_emulator.runtime.standins import COMMANDS, stand_in
 from gcp_emulator.supervisor.order import Order
@@ -58,7 +59,9 @@ class Runtime:
             if found := stand_in(image):
                 return found
             public = ", ".join(sorted(COMMANDS))
-            raise ImageNotFound(image, f"{error.how_to_add} Public images that need none: {public}.") from None
+            raise ImageNotFound(
+                image, f"{error.how_to_add} Public images that need none: {public}."
+            ) from None
 
     async def prepare(self, image: str) -> None:
         """Makes the image's environment if it is not there. Raises ImageNotFound, ImageInvalid, EnvironmentFailed."""
@@ -87,6 +90,8 @@ class Runtime:
         begin = datetime.now(UTC)
         folder = self._work / f"{os.getpid()}-{_file_name(spec.name)}-{uuid.uuid4().hex[:8]}"
         try:
+            if pretends(spec):
+                return await pretend(spec, log, cancel, self._closing)
             orders = await self._unless_stopped(self._prepare(spec, folder), cancel, self._closing)
             if orders is None:
                 message = "The task was cancelled before it started."

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from gcp_emulator.runtime.dockerfile import DEFAULT_PATH
 from gcp_emulator.runtime.image import Image
+from gcp_emulator.runtime.pretend import IMAGE as PRETEND
 
 VM = "batch-debian"  # the image of Batch's own machines, on which scripts run
 
@@ -26,6 +27,8 @@ PUBLIC = re.compile(
 
 def stand_in(uri: str) -> Image | None:
     """The image that stands in for a public one, if there is one."""
+    if uri == PRETEND:
+        return Image(uri, Path("/nonexistent"), (), ("seconds=0",), {}, "/", {})
     found = PUBLIC.fullmatch(uri)
     if not found or found[1] not in COMMANDS:
         return None

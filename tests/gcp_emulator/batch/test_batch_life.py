@@ -220,6 +220,27 @@ def test_rest_serves_the_same_jobs(batch):
     assert operations[0]["metadata"]["verb"] == "delete"
 
 
+def test_rest_takes_and_gives_the_names_of_googles_json(batch):
+    body = {
+        "taskGroups": [
+            {"taskSpec": {"runnables": [{"script": {"text": "exit 2"}}], "maxRunDuration": "30s"}}
+        ],
+        "notifications": [{"pubsubTopic": batch.topic, "message": {"type": "JOB_STATE_CHANGED"}}],
+        "allocationPolicy": {"instances": [{"policy": {"bootDisk": {"type": "pd-ssd", "sizeGb": "50"}}}]},
+    }
+    with batch.cloud.http() as http:
+        made = http.post(f"/v1/{batch.cloud.parent}/jobs?job_id=json", json=body).json()
+        batch.wait(made["name"])
+        job = http.get(f"/v1/{made['name']}").json()
+        refused = http.post(f"/v1/{batch.cloud.parent}/jobs", json={"taskGroup": []})
+    assert job["notifications"] == body["notifications"]
+    assert job["allocationPolicy"]["instances"] == body["allocationPolicy"]["instances"]
+    assert job["status"]["state"] == "FAILED"
+    assert job["status"]["statusEvents"][-1]["type"] == "STATUS_CHANGED"
+    assert job["status"]["taskGroups"]["group0"]["counts"] == {"FAILED": "1"}
+    assert (refused.status_code, refused.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
+
+
 def test_the_async_client_too(batch):
     async def life():
         async with grpc.aio.insecure_channel(batch.cloud.ready["grpc"]) as channel:

@@ -214,3 +214,31 @@ def test_a_job_reads_its_identity_from_the_metadata_server(batch):
     job = batch.job({"container": {"image_uri": "python", "commands": ["python", "-c", ask]}})
     job.allocation_policy = {"service_account": {"email": "worker@p.iam.gserviceaccount.com"}}
     assert batch.lines(batch.wait(batch.create(job).name)) == ["worker@p.iam.gserviceaccount.com"]
+
+
+def pretend(*words):
+    return {"container": {"image_uri": "gcp-emulator/pretend", "commands": list(words)}}
+
+
+def test_pretended_tasks_take_no_process_and_no_slot(batch):
+    """Load tests wait for more jobs than a machine could run."""
+    job = batch.run(pretend("seconds=0.3", "say=hello"), group={"task_count": 300, "parallelism": 300})
+    assert job.status.state == State.SUCCEEDED
+    assert job.status.run_duration.total_seconds() < 10
+    assert batch.lines(job) == ["hello"] * 300
+
+
+def test_pretended_tasks_fail_and_stop_as_real_ones(batch):
+    assert batch.exit_codes(batch.run(pretend("exit=3"))) == [3]
+    assert batch.exit_codes(batch.run(pretend("seconds=60"), max_run_duration={"nanos": 100_000_000})) == [
+        50005
+    ]
+    limited = {**pretend("seconds=60"), "timeout": {"nanos": 100_000_000}}
+    assert batch.exit_codes(batch.run(limited)) == [50005]
+    job = batch.create(batch.job(pretend("seconds=60")))
+    batch.wait(job.name, State.RUNNING)
+    batch.client.cancel_job(name=job.name).result(30)
+    assert batch.client.get_job(name=job.name).status.state == State.CANCELLED
+    wrong = batch.run(pretend("minutes=1"))
+    assert batch.exit_codes(wrong) == [125]
+    assert "takes seconds=S" in batch.lines(wrong, "batch_agent_logs", "severity=ERROR")[0]
