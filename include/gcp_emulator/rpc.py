@@ -13,6 +13,7 @@ from gcp_emulator.methods import Method
 
 OPTIONS = (
     ("grpc.so_reuseport", 0),  # else a second emulator shares the port in silence
+    ("grpc.http2.max_ping_strikes", 0),  # else clients that keep an idle stream alive are hung up on
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
     ("grpc.max_send_message_length", 64 * 1024 * 1024),
 )

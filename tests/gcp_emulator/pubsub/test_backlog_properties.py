@@ -210,4 +210,4 @@ class Clients(RuleBasedStateMachine):
 
 
 TestClients = Clients.TestCase
-TestClients.settings = settings(max_examples=200, stateful_step_count=40, deadline=None, derandomize=True)
+TestClients.settings = settings(max_examples=100, stateful_step_count=40, deadline=None, derandomize=True)

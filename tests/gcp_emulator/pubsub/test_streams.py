@@ -1,5 +1,6 @@
 """Streaming pull on our emulator, beyond what Google's own can show: flow control, speed, ends of streams."""
 
+import itertools
 import os
 import signal
 import statistics
@@ -177,7 +178,7 @@ def test_several_streams_share_a_subscription(subscribe, pulls, publish):
         for mine, stream in zip(got, streams, strict=True):
             while not stream.answers.empty():
                 mine += texts(stream.received())
-    assert sorted(sum(got, start=[]), key=int) == [str(n) for n in range(30)]  # noqa: RUF017
+    assert sorted(map(int, itertools.chain(*got))) == list(range(30))
     assert min(map(len, got)) >= 5
 
 
@@ -292,6 +293,21 @@ def test_a_waiting_stream_hears_of_a_message_at_once(subscribe, pulls, publish):
             assert texts(stream.received()) == [str(n)]
         took.append(time.perf_counter() - started)
     assert statistics.median(took) < 0.05  # some 3 ms, publish included, on an idle machine
+
+
+def test_an_idle_stream_may_keep_its_connection_alive(cloud, subscribe, publish):
+    """gRPC's default is to hang up on a client that pings; a triggerer may wait for hours without a message."""
+    often = [
+        ("grpc.keepalive_time_ms", 100),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+    ]
+    with grpc.insecure_channel(cloud.ready["grpc"], options=often) as channel:
+        stream = Pull(channel, subscribe())
+        assert stream.quiet(1.5)
+        publish("x")
+        assert texts(stream.received()) == ["x"]
+        stream.close()
 
 
 def test_a_stopping_emulator_ends_streams_so_that_clients_come_again(tmp_path):
