@@ -19,7 +19,9 @@ from breeds_api.server import BreedsServer
 from dlt_ingestion import job
 
 IMAGE = Path(job.__file__).parents[1]
-ACCOUNT = "ingestion@my-project.iam.gserviceaccount.com"
+ACCOUNT = (
+    "ingestion"  # for what looks like a Google account, google-auth would ask googleapis.com for its region
+)
 NATIVE = """
 import dlt, google.auth
 credentials, project = google.auth.default()

@@ -3,6 +3,7 @@
 import os
 import sys
 
+from dlt_ingestion.errors import ExitCode
 from dlt_ingestion.job import main
 
 if __name__ == "__main__":
@@ -12,4 +13,7 @@ if __name__ == "__main__":
     os.environ.setdefault(
         "PROVIDERS__ENABLE_AIRFLOW_SECRETS", "false"
     )  # and import Airflow where it finds it
-    sys.exit(main(os.environ))
+    code = main(os.environ)
+    if code == ExitCode.STOPPED:
+        os._exit(code)  # threads are still at work, in C++ partly; what they had open is as after a SIGKILL
+    sys.exit(code)

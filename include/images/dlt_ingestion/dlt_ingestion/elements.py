@@ -15,6 +15,7 @@ import msgspec
 
 STEP_BYTES = 512 * 1024  # parsed at a time
 MAX_ELEMENT_BYTES = 16 * 1024 * 1024
+_NUMBER_CHARS = 64
 _CUTS = 8  # places to try before going one by one
 _BLANK = b" \t\r\n"
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
@@ -144,8 +145,8 @@ class _Array:
             if behind is None:
                 break
             mark = text[behind : behind + 1]
-            if not mark:
-                break  # a number may go on in the next chunk
+            if not mark or (mark not in ",]" and not last and len(text) - behind < _NUMBER_CHARS):
+                break  # a number may go on in the next chunk: 1.5 as 1.5e-7
             if mark not in ",]":
                 raise BrokenArray(f"a comma or ] is missing before {text[behind : behind + 40]!r}")
             found.append(element)

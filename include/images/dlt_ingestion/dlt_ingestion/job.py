@@ -5,7 +5,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import FrameType
@@ -34,14 +34,17 @@ def main(environ: Mapping[str, str]) -> int:
     verbose = settings.environment not in PRODUCTION
     logs.configure(logging.DEBUG if verbose else logging.INFO, settings.api_key)
     try:
-        with _stoppable():
-            run(settings, counts)
+        with (
+            tempfile.TemporaryDirectory(prefix="dlt-ingestion-", ignore_cleanup_errors=True) as work,
+            _stoppable(),
+        ):
+            _apart(lambda: run(settings, counts, work))
     except IngestionError as error:
         return _finish(error.exit_code, f"{error}", counts, started)
     except Stopped as stop:
-        table = "the table has its new rows already" if counts.published else "the table is as it was"
-        text = f"stopped by {stop} while {counts.stage}; {table}. Run again to load"
-        return _finish(stop.exit_code, text, counts, started)
+        return _finish(
+            stop.exit_code, f"stopped by {stop} while {counts.stage}; {_left(counts)}", counts, started
+        )
     except Exception:
         log.exception("unexpected failure while %s; this is a fault of the program", counts.stage)
         return _finish(ExitCode.UNEXPECTED, "failed unexpectedly; the lines above say where", counts, started)
@@ -51,8 +54,8 @@ def main(environ: Mapping[str, str]) -> int:
     )
 
 
-def run(settings: Settings, counts: Counts) -> None:
-    """Reads, stages and publishes; `counts` tells how far it is.
+def run(settings: Settings, counts: Counts, work: str) -> None:
+    """Reads, stages and publishes; `counts` tells how far it is, `work` is a folder for what is on its way.
 
     Raises an IngestionError when the load is not complete.
     """
@@ -67,7 +70,6 @@ def run(settings: Settings, counts: Counts) -> None:
     try:
         with (
             _progress(counts),
-            tempfile.TemporaryDirectory(prefix="dlt-ingestion-") as work,
             dlt.config.values(CONFIG),
             destination.opened(settings) as store,
         ):
@@ -129,9 +131,32 @@ def _progress(counts: Counts) -> Iterator[None]:
         teller.join()
 
 
+def _apart(work: Callable[[], None]) -> None:
+    """Does `work` in a thread and raises what it raises.
+
+    The main thread only waits, so that a signal's exception comes up there and nowhere else: inside DuckDB or the
+    import of a C++ module it would turn into another error or end the process.
+    """
+    raised: list[BaseException] = []
+    ended = threading.Event()
+
+    def body() -> None:
+        try:
+            work()
+        except BaseException as error:  # whatever it is, the main thread has to know
+            raised.append(error)
+        finally:
+            ended.set()
+
+    threading.Thread(target=body, name="job", daemon=True).start()
+    ended.wait()
+    if raised:
+        raise raised[0]
+
+
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """Turns the first SIGTERM or SIGINT into Stopped, in the main thread; later ones must not disturb the way out."""
+    """Turns the first SIGTERM or SIGINT into Stopped; later ones must not disturb the way out."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -153,6 +178,15 @@ def _stoppable() -> Iterator[None]:
             signal.signal(each, handler)
 
 
+def _left(counts: Counts) -> str:
+    """What a stopped run leaves behind."""
+    if counts.published:
+        return "the table has its new rows already"
+    if counts.stage == "publishing":
+        return "the table has all of its new rows or none (see updated_at). Run again to be sure"
+    return "the table is as it was. Run again to load"
+
+
 def _finish(code: ExitCode, message: str, counts: Counts, started: float) -> int:
     counts.enter("done")
     fields = {
@@ -167,4 +201,5 @@ def _finish(code: ExitCode, message: str, counts: Counts, started: float) -> int
     }
     level = logging.INFO if code is ExitCode.COMPLETE else logging.ERROR
     log.log(level, "%s", message, extra={"fields": fields})
+    logs.close()
     return int(code)

@@ -51,6 +51,11 @@ def configure(level: int, secret: str = "", stream: TextIO | None = None) -> Non
     logging.captureWarnings(True)
 
 
+def close() -> None:
+    """Ends the log, so that nothing comes behind the last line; google-auth still has threads that would speak."""
+    logging.getLogger().handlers[:] = [logging.NullHandler()]
+
+
 def adopt_dlt() -> None:
     """Takes dlt's own lines into the one schema: dlt gives its logger a handler once a pipeline is made."""
     logger = logging.getLogger("dlt")

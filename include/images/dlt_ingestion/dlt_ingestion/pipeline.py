@@ -81,11 +81,7 @@ class Loader:
         self.store.compress(True)
         with _client(self._pipeline(self.settings.dataset), tables.published()) as client:
             self._check(client, counts)
-            with client.sql_client.begin_transaction():
-                for table in (tables.BREEDS, tables.REJECTED) if breeds else (tables.REJECTED,):
-                    self._swap(client, table)
-                if breeds:
-                    client.complete_load(create_load_id())
+            self._at_once(client, list(self._swap(client, breeds=breeds)))
             counts.published = breeds
             self._empty(client)
 
@@ -115,8 +111,7 @@ class Loader:
 
     def _check(self, client: SqlJobClientBase, counts: Counts) -> None:
         found = client.sql_client.execute_sql(
-            f"SELECT COUNT(*), COUNT(reason) FROM {self._staged(client)} WHERE updated_at = %s",
-            self.updated_at,
+            f"SELECT COUNT(*), COUNT(reason) FROM {self._staged(client)} WHERE {self._ours}"
         )
         staged, rejected = found[0] if found else (0, 0)
         if (staged, rejected) != (counts.records, counts.rejected):
@@ -126,21 +121,54 @@ class Loader:
                 "time; the tables are as they were. Run again when no other run is on"
             )
 
-    def _swap(self, client: SqlJobClientBase, table: str) -> None:
-        sql = client.sql_client
-        name = sql.make_qualified_table_name(table)
-        if table == tables.BREEDS:
-            into, which = "row_id, breed_json, updated_at", "reason IS NULL"
-            select = f"row_id, {self._json('record')}, updated_at"
-        else:
-            into = select = "row_id, record, reason, updated_at"
-            which = "reason IS NOT NULL"
-        sql.execute_sql(f"DELETE FROM {name} WHERE 1 = 1")
-        sql.execute_sql(
-            f"INSERT INTO {name} ({into}) SELECT {select} FROM {self._staged(client)} "
-            f"WHERE {which} AND updated_at = %s",
-            self.updated_at,
+    def _swap(self, client: SqlJobClientBase, *, breeds: bool) -> Iterator[str]:
+        """The statements that replace the tables' rows."""
+        name = client.sql_client.make_qualified_table_name
+        source, ours = self._staged(client), self._ours
+        if breeds:
+            yield f"DELETE FROM {name(tables.BREEDS)} WHERE 1 = 1"
+            yield (
+                f"INSERT INTO {name(tables.BREEDS)} (row_id, breed_json, updated_at) "
+                f"SELECT row_id, {self._json('record')}, updated_at FROM {source} WHERE reason IS NULL AND {ours}"
+            )
+            yield self._load_entry(client)
+        columns = "row_id, record, reason, updated_at"
+        yield f"DELETE FROM {name(tables.REJECTED)} WHERE 1 = 1"
+        yield (
+            f"INSERT INTO {name(tables.REJECTED)} ({columns}) "
+            f"SELECT {columns} FROM {source} WHERE reason IS NOT NULL AND {ours}"
         )
+
+    def _at_once(self, client: SqlJobClientBase, statements: list[str]) -> None:
+        """Runs `statements` in one transaction.
+
+        On BigQuery as one script: it ends by itself, while a session whose process has died would hold its locks on
+        the tables for hours.
+        """
+        sql = client.sql_client
+        if self.settings.destination is Destination.BIGQUERY:
+            sql.execute_sql("; ".join(["BEGIN TRANSACTION", *statements, "COMMIT TRANSACTION"]))
+            return
+        with sql.begin_transaction():
+            for statement in statements:
+                sql.execute_sql(statement)
+
+    def _load_entry(self, client: SqlJobClientBase) -> str:
+        """What dlt's own loads put into its table of loads (SqlJobClientBase.complete_load)."""
+        loads = client.sql_client.make_qualified_table_name(client.schema.loads_table_name)
+        schema = client.schema
+        values = f"'{create_load_id()}', '{schema.name}', 0, {self._stamp}, '{schema.version_hash}'"
+        return f"INSERT INTO {loads} ({client.loads_table_schema_columns}) VALUES ({values})"
+
+    @property
+    def _ours(self) -> str:
+        """Tells this run's rows from those of another that may be writing at the same time."""
+        return f"updated_at = {self._stamp}"
+
+    @property
+    def _stamp(self) -> str:
+        kind = "TIMESTAMP" if self.settings.destination is Destination.BIGQUERY else "TIMESTAMPTZ"
+        return f"{kind} '{self.updated_at.isoformat(sep=' ')}'"
 
     def _json(self, column: str) -> str:
         if self.settings.destination is Destination.BIGQUERY:
