@@ -15,7 +15,7 @@ IMAGE = "gcp-emulator/pretend"
 
 
 def pretends(spec: TaskSpec) -> bool:
-    return all(container.image == IMAGE for container in spec.containers)
+    return {container.image for container in spec.containers} == {IMAGE}
 
 
 async def pretend(spec: TaskSpec, log: LogSink, *stops: asyncio.Event) -> TaskResult:
