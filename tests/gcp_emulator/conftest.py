@@ -65,6 +65,7 @@ class Cloud:
     ready: dict[str, Any]
     project: str
     channels: list[grpc.Channel] = field(default_factory=list)
+    transports: list[Any] = field(default_factory=list)
 
     @property
     def parent(self) -> str:
@@ -78,7 +79,9 @@ class Cloud:
         """A client over "grpc" or "rest"; `identity` goes along as the bearer token."""
         if transport == "rest":
             options = {"api_endpoint": self.ready["rest"]}
-            return cls(transport="rest", credentials=AnonymousCredentials(), client_options=options)
+            client = cls(transport="rest", credentials=AnonymousCredentials(), client_options=options)
+            self.transports.append(client.transport)
+            return client
         channel = grpc.insecure_channel(self.ready["grpc"])
         self.channels.append(channel)
         if identity:
@@ -137,6 +140,13 @@ class Cloud:
         return worker_job(*args, **task)
 
     def close(self) -> None:
+        for transport in self.transports:
+            transport.close()
+            operations = getattr(
+                transport, "_operations_client", None
+            )  # has a session of its own, and no close()
+            if operations is not None:
+                operations.transport._session.close()
         for channel in self.channels:
             channel.close()
 

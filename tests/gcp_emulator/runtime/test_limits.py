@@ -17,7 +17,7 @@ HOLD = "import time\nprint('full')\ntime.sleep(60)\n"
 def test_a_timeout_gives_the_task_time_to_clean_up(world):
     ran = world.shell("trap 'echo bye; exit 5' TERM; echo up; sleep 60 & wait", timeout_s=5)
     assert (ran.result.end, ran.result.exit_code, ran.lines) == (End.TIMED_OUT, 5, ["up", "bye"])
-    assert ran.result.message == "Terminating task because it has reached the maximum timeout of 0.5 seconds."
+    assert ran.result.message == "Terminating task because it has reached the maximum timeout of 5 seconds."
 
 
 def test_sigterm_reaches_the_whole_process_group(world):
