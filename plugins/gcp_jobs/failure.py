@@ -10,13 +10,17 @@ from gcp_jobs.model import ExitInfo, JobState, JobStatus
 
 
 class FailureClass(StrEnum):
-    """Classes of CONTRACTS, "Failure classes", as far as a Cloud Run execution shows them."""
+    """Classes of CONTRACTS, "Failure classes", as far as a run shows them."""
 
     CANCELLED = "cancelled"
     GONE = "gone"
     PERMISSION = "permission"
     IMAGE = "image"
     CONFIGURATION = "configuration"
+    PREEMPTED = "preempted"
+    HOST_LOST = "host_lost"
+    STOCK_OUT = "stock_out"
+    QUOTA = "quota"
     OUT_OF_MEMORY = "out_of_memory"
     TIMED_OUT = "timed_out"
     APPLICATION = "application"
@@ -52,7 +56,44 @@ class Failure:
         )
 
 
+_LONGER = "Raise `timeout` in the job's template, or find out in its log where the time went."
+_AGAIN = "Clear the task, or give it retries; work that may be interrupted belongs on spot, other work on standard."
+_HOST = "The machine failed, not the work: clear the task, or give it retries."
+
+# https://cloud.google.com/batch/docs/troubleshooting#reserved-exit-codes
+_RESERVED: dict[int, tuple[FailureClass, str, str]] = {
+    50001: (FailureClass.PREEMPTED, "the spot VM was taken away", _AGAIN),
+    50002: (
+        FailureClass.HOST_LOST,
+        "Batch no longer heard of the VM: a host event, or a VM starved of memory",
+        _HOST,
+    ),
+    50003: (FailureClass.HOST_LOST, "the VM rebooted while the task ran", _HOST),
+    50004: (FailureClass.HOST_LOST, "VM and task did not answer any more", _HOST),
+    50005: (FailureClass.TIMED_OUT, "a task ran longer than its timeout", _LONGER),
+    50006: (FailureClass.HOST_LOST, "the VM was made anew while the task ran", _HOST),
+}
+_STOCK_OUT = (
+    FailureClass.STOCK_OUT,
+    "Try again later, or another `zones`, `machine_type`, `region` or `provisioning` in the template.",
+)
 _REASONS: dict[str, tuple[FailureClass, str]] = {
+    "ZONE_RESOURCE_POOL_EXHAUSTED": _STOCK_OUT,
+    "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS": _STOCK_OUT,
+    "CODE_GCE_QUOTA_EXCEEDED": (
+        FailureClass.QUOTA,
+        "Wait for other jobs, or ask for a larger Compute Engine quota.",
+    ),
+    "RESOURCE_EXHAUSTED": (FailureClass.QUOTA, "Wait for other jobs, or ask for a larger quota."),
+    "CODE_GCE_INVALID_FIELD_VALUE": (
+        FailureClass.CONFIGURATION,
+        "Correct the field named above (`machine_type`, `zones`, `network`) in the job's template.",
+    ),
+    "CODE_GCE_PERMISSION_DENIED": (
+        FailureClass.PERMISSION,
+        "The job's service account needs roles/batch.agentReporter, and its network must be open to it.",
+    ),
+    "PERMISSION_DENIED": (FailureClass.PERMISSION, "The event above names the right that is missing."),
     "CONTAINER_MISSING": (FailureClass.IMAGE, "Push the image, or correct `image` in the job's template."),
     "CONTAINER_IMAGE_UNAUTHORIZED": (
         FailureClass.IMAGE,
@@ -87,19 +128,33 @@ def explain(status: JobStatus, exit_info: ExitInfo, meanings: Mapping[int, ExitM
     if status.state is JobState.GONE:
         return Failure(
             FailureClass.GONE,
-            "the execution no longer exists; somebody or a retention rule deleted it",
+            f"the {status.ref.noun} no longer exists; somebody or a retention rule deleted it",
             "Look for its deletion in the audit log (cloudaudit.googleapis.com/activity), then clear the task.",
         )
     if status.state is JobState.CANCELLED:
         return Failure(
             FailureClass.CANCELLED,
-            "the execution was cancelled outside this task" + _quoted(said),
+            f"the {status.ref.noun} was cancelled outside this task" + _quoted(said),
             "If that was not intended, clear the task to run it again.",
         )
     if status.reason in _REASONS:
         kind, todo = _REASONS[status.reason]
         return Failure(kind, f"{status.reason}{_quoted(said)}", todo, permanent=kind in _PERMANENT)
-    return _by_limits(exit_info, said) or _by_code(exit_info, said, meanings)
+    if status.reason.startswith("constraints/"):
+        todo = "An organisation policy forbids it: the event above names the constraint."
+        return Failure(FailureClass.CONFIGURATION, said, todo, permanent=True)
+    return (
+        _by_reserved_code(exit_info, said)
+        or _by_limits(exit_info, said)
+        or _by_code(exit_info, said, meanings)
+    )
+
+
+def _by_reserved_code(exit_info: ExitInfo, said: str) -> Failure | None:
+    if exit_info.code not in _RESERVED:
+        return None
+    kind, cause, todo = _RESERVED[exit_info.code]
+    return Failure(kind, f"{cause} (exit code {exit_info.code})" + _quoted(said), todo)
 
 
 def _by_limits(exit_info: ExitInfo, said: str) -> Failure | None:
@@ -115,7 +170,7 @@ def _by_limits(exit_info: ExitInfo, said: str) -> Failure | None:
         return Failure(
             FailureClass.TIMED_OUT,
             "a task ran longer than its timeout" + _quoted(said),
-            "Raise `timeout` in the job's template, or find out in its log where the time went.",
+            _LONGER,
         )
     return None
 

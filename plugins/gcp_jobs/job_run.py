@@ -115,7 +115,7 @@ class JobRun:
 
     def end(self, ref: JobRef) -> JobStatus | None:
         """Cancel a run that nobody waits for any more, and confirm its end (None: unconfirmed)."""
-        self.log.info("Nobody waits for execution %s any more: cancelling it", ref)
+        self.log.info("Nobody waits for %s %s any more: cancelling it", ref.noun, ref)
         status: JobStatus | None = drive(end(ref, log=self.log), self.backend, ref, None)
         return status
 

@@ -1,4 +1,4 @@
-"""Extra links of a task: to the execution and to its log, in Google's console or on the emulator's pages."""
+"""Extra links of a task: to its job and to the log of that, in Google's console or on the emulator's pages."""
 
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -40,29 +40,68 @@ class LogLink(BaseOperatorLink):
         return _of(operator, self.xcom_key)
 
 
+@attrs.define()
+class BatchJobLink(BaseOperatorLink):
+    """The Batch job itself."""
+
+    name = "Batch job"
+    xcom_key = "gcp_jobs_batch_job_link"
+
+    def get_link(self, operator: "BaseOperator", *, ti_key: "TaskInstanceKey") -> str:
+        """Give the URL, nothing before the task has started its job; the web server reads it from XCom instead."""
+        return _of(operator, self.xcom_key)
+
+
+@attrs.define()
+class BatchLogLink(BaseOperatorLink):
+    """The Batch job's log."""
+
+    name = "Batch log"
+    xcom_key = "gcp_jobs_batch_log_link"
+
+    def get_link(self, operator: "BaseOperator", *, ti_key: "TaskInstanceKey") -> str:
+        """Give the URL, nothing before the task has started its job; the web server reads it from XCom instead."""
+        return _of(operator, self.xcom_key)
+
+
 def urls(ref: JobRef) -> dict[str, str]:
-    """URLs of an execution by the XCom key of their link."""
+    """URLs of a run by the XCom key of their link."""
+    if ref.on_batch:
+        return {BatchJobLink.xcom_key: execution_url(ref), BatchLogLink.xcom_key: log_url(ref)}
     return {ExecutionLink.xcom_key: execution_url(ref), LogLink.xcom_key: log_url(ref)}
 
 
 def execution_url(ref: JobRef) -> str:
-    """Where to look at an execution."""
+    """Where to look at a run."""
     local = settings().gcp_emulator_url
     if local:
-        return f"{local}/v2/{ref.name}"
+        return f"{local}/{_version(ref)}/{ref.name}"
+    if ref.on_batch:
+        job = f"regions/{ref.region}/jobs/{ref.job}"
+        return f"{CONSOLE}/batch/jobsDetail/{job}/details?project={ref.project}"
     return f"{CONSOLE}/run/jobs/executions/details/{ref.region}/{ref.run}/tasks?project={ref.project}"
 
 
 def log_url(ref: JobRef) -> str:
-    """Where to read an execution's log."""
+    """Where to read a run's log."""
     local = settings().gcp_emulator_url
-    if local:
-        return f"{local}/v2/{ref.name}/tasks"  # its tasks with their exit codes: the emulator has no log page
+    if local:  # its tasks with their exit codes: the emulator has no log page
+        return f"{local}/{_version(ref)}/{ref.name}/{'taskGroups/group0/tasks' if ref.on_batch else 'tasks'}"
     query = (
+        f'log_id("batch_task_logs")\nlabels.job_uid="{ref.uid}"' if ref.on_batch else _execution_query(ref)
+    )
+    return f"{CONSOLE}/logs/query;query={quote(query, safe='')}?project={ref.project}"
+
+
+def _version(ref: JobRef) -> str:
+    return "v1" if ref.on_batch else "v2"
+
+
+def _execution_query(ref: JobRef) -> str:
+    return (
         f'resource.type="cloud_run_job"\nresource.labels.job_name="{ref.job}"\n'
         f'labels."run.googleapis.com/execution_name"="{ref.run}"'
     )
-    return f"{CONSOLE}/logs/query;query={quote(query, safe='')}?project={ref.project}"
 
 
 def _of(operator: "BaseOperator", key: str) -> str:

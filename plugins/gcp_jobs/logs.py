@@ -29,6 +29,8 @@ PAGES_A_LOOK = 5
 LONGEST_LINE = 8_000
 EXECUTION = "run.googleapis.com/execution_name"
 TASK = "run.googleapis.com/task_index"
+BATCH_LOG = "batch_task_logs"  # https://cloud.google.com/batch/docs/analyze-job-using-logs
+BATCH_TASK = "task_id"  # <job uid>-group0-<index>
 
 Emit = Callable[[int, str], None]
 
@@ -148,7 +150,7 @@ class LogFollower:
                 continue
             seen[key], newest, fresh = stamp, max(newest, stamp), True
             line = text(entry)
-            task = entry.labels.get(TASK, "") if self.show_task else ""
+            task = task_of(entry.labels) if self.show_task else ""
             self.emit(level(int(entry.severity)), f"[task {task}] {line}" if task else line)
         if fresh:
             self.cursor = Cursor(newest, {key: at for key, at in seen.items() if at >= newest - LATE_NS})
@@ -177,15 +179,27 @@ def tail(ref: JobRef, access: Access, lines: int = 10) -> list[str]:
 
 
 def log_filter(ref: JobRef, since: str = "") -> str:
-    """Build the filter for what an execution's containers wrote, from an RFC 3339 time on."""
-    parts = [
-        'resource.type="cloud_run_job"',
-        f'resource.labels.job_name="{ref.job}"',
-        f'resource.labels.location="{ref.region}"',
-        f'labels."{EXECUTION}"="{ref.run}"',
-        'NOT logName:"cloudaudit.googleapis.com"',
-    ]
+    """Build the filter for what a run's containers wrote, from an RFC 3339 time on."""
+    parts = (
+        [
+            f'logName="projects/{ref.project}/logs/{BATCH_LOG}"',
+            f'labels.job_uid="{ref.uid}"',
+        ]
+        if ref.on_batch
+        else [
+            'resource.type="cloud_run_job"',
+            f'resource.labels.job_name="{ref.job}"',
+            f'resource.labels.location="{ref.region}"',
+            f'labels."{EXECUTION}"="{ref.run}"',
+            'NOT logName:"cloudaudit.googleapis.com"',
+        ]
+    )
     return " AND ".join([*parts, f'timestamp>="{since}"'] if since else parts)
+
+
+def task_of(labels: Mapping[str, str]) -> str:
+    """Give the index of the task that wrote an entry: a label on Cloud Run, the end of the task's id on Batch."""
+    return labels.get(TASK) or labels.get(BATCH_TASK, "").rpartition("-")[2]
 
 
 def level(severity: int) -> int:

@@ -2,11 +2,11 @@
 
 from airflow.plugins_manager import AirflowPlugin
 
-from gcp_jobs.links import ExecutionLink, LogLink
+from gcp_jobs.links import BatchJobLink, BatchLogLink, ExecutionLink, LogLink
 
 
 class GcpJobsPlugin(AirflowPlugin):
     """Links of our operators, known to the web server."""
 
     name = "gcp_jobs"
-    operator_extra_links = [ExecutionLink(), LogLink()]  # noqa: RUF012 - Airflow reads it off the class
+    operator_extra_links = [ExecutionLink(), LogLink(), BatchJobLink(), BatchLogLink()]  # noqa: RUF012 - read off the class

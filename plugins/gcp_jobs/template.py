@@ -85,19 +85,27 @@ class FolderLoader(jinja2.BaseLoader):
 
 
 def parse(
-    text: str, *, source: str, settings: Settings, overrides: Mapping[str, Any] | None = None
+    text: str,
+    *,
+    source: str,
+    settings: Settings,
+    overrides: Mapping[str, Any] | None = None,
+    backend: str = "cloud_run",
 ) -> JobTemplate:
     """Check rendered template text for `settings.environment`.
 
     :param source: the file's name, for messages
     :param overrides: values that win over base and overlay (an operator's project_id, region, job_name)
+    :param backend: what will run it: defaults of settings that it does not have are left out
     :raises TemplateError: naming file, field and fix
     """
     document = _load(text, source)
     overlay = document.get(settings.environment) or {}
     merged = _merge(document["base"], overlay)
     policy = {k: merged.pop(k) for k in list(merged) if k in _Policy.model_fields}
-    values = _defaults(settings) | merged | {k: v for k, v in (overrides or {}).items() if v is not None}
+    values = (
+        _defaults(settings, backend) | merged | {k: v for k, v in (overrides or {}).items() if v is not None}
+    )
     values["environment"] = settings.environment
     values["labels"] = _labels(settings) | (values.get("labels") or {})
 
@@ -110,24 +118,28 @@ def parse(
 
 
 def inline(
-    values: Mapping[str, Any], settings: Settings, overrides: Mapping[str, Any] | None = None
+    values: Mapping[str, Any],
+    settings: Settings,
+    overrides: Mapping[str, Any] | None = None,
+    backend: str = "cloud_run",
 ) -> JobTemplate:
     """Check a spec that an operator was given directly; the same fields, without overlays."""
     text = yaml.safe_dump({"base": dict(values)})
-    return parse(text, source="spec", settings=settings, overrides=overrides)
+    return parse(text, source="spec", settings=settings, overrides=overrides, backend=backend)
 
 
-def _defaults(settings: Settings) -> dict[str, Any]:
-    network = None
-    if settings.vpc_connector:
-        network = {"connector": settings.vpc_connector, "egress": settings.vpc_egress}
-    return {
+def _defaults(settings: Settings, backend: str) -> dict[str, Any]:
+    ours = {
         "project": settings.project,
         "region": settings.region,
         "service_account": settings.job_service_account,
-        "kms_key": settings.kms_key,
-        "network": network,
     }
+    if backend == "batch":  # it has neither connectors nor keys for jobs
+        return ours
+    network = None
+    if settings.vpc_connector:
+        network = {"connector": settings.vpc_connector, "egress": settings.vpc_egress}
+    return {**ours, "kms_key": settings.kms_key, "network": network}
 
 
 def _labels(settings: Settings) -> dict[str, str]:

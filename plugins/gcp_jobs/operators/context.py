@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from gcp_jobs.names import label_value
 from gcp_jobs.once import Attempt
 
 if TYPE_CHECKING:
@@ -32,3 +33,17 @@ def identity_of(ti: Any) -> dict[str, str]:
         "TRACEPARENT": trace.get("traceparent", ""),
     }
     return {name: value for name, value in ours.items() if value}
+
+
+def labels_of(ti: Any) -> dict[str, str]:
+    """Who made it, as labels of a job: by these one finds a DAG's, a run's or a task's jobs."""
+    ours = {
+        "airflow-dag-id": ti.dag_id,
+        "airflow-run-id": ti.run_id,
+        "airflow-task-id": ti.task_id,
+        "airflow-try-number": str(ti.try_number),
+        "managed-by": "gcp-jobs",
+    }
+    if ti.map_index is not None and ti.map_index >= 0:
+        ours["airflow-map-index"] = str(ti.map_index)
+    return {name: label_value(value) for name, value in ours.items()}

@@ -88,9 +88,9 @@ class JobTrigger(BaseTrigger):
 
     def backend(self, ref: JobRef) -> JobBackend:
         """Give the backend that `ref` names."""
-        from gcp_jobs.backends.cloud_run import CloudRunBackend
+        from gcp_jobs.backends.choice import backend_for
 
-        return CloudRunBackend(Access.from_dict(self.access))
+        return backend_for(ref, Access.from_dict(self.access))
 
     def _follower(self, ref: JobRef) -> LogFollower | None:
         if not self.follow_log:
