@@ -21,12 +21,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from laptop import cloud, environment
+from laptop import environment, services
 from laptop.child import Child
 from laptop.place import ROOT, STATE, Place
 from laptop.ports import free_ports
 from laptop.progress import Progress
-from laptop.run import SECRET, migrate
+from laptop.run import migrate
 
 DAG = "dog_breeds_ingestion"
 TEMPLATE = "dog_breeds_ingestion.yaml"
@@ -182,22 +182,9 @@ class House:
 @contextmanager
 def _house(number: int, progress: Progress) -> Iterator[House]:
     place = Place.of(f"faults-{number}", STATE)
-    key = environment.kept_secret(place.state / "api-key")
-    commands: dict[str, Sequence[str]] = {
-        "gcp_emulator": ("--grpc-port=0", "--rest-port=0", f"--env-cache={place.image_environments}"),
-        "breeds_api": ("--port=0", f"--api-key={key}"),
-    }
-    ready: dict[str, Any] = {}
     with ExitStack() as stack:
-        for name, options in commands.items():
-            file = place.state / f"{name}.json"
-            file.unlink(missing_ok=True)
-            argv = [name, *options, f"--ready-file={file}"]
-            child = stack.enter_context(Child(name, argv, environment.tools(), place.logs, place.state))
-            ready[name] = child.ready(file, progress)
-        cloud.keep_secret(ready["gcp_emulator"]["grpc"], SECRET, key)
-        api = ready["breeds_api"]["url"]
-        env = environment.airflow(place, ready["gcp_emulator"]["env"], api)
+        exports, api = services.start(stack, place, progress)
+        env = environment.airflow(place, exports, api)
         migrate(place, env, progress)
         yield House(place, env, api, progress)
 

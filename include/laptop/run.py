@@ -6,15 +6,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-from laptop import cloud, environment, summary
+from laptop import environment, services, summary
 from laptop.child import Child, ChildFailed
 from laptop.place import ROOT, Place
 from laptop.progress import Progress
 
 DAG = "dog_breeds_ingestion"
-SECRET = "dog-api-key"
 
 
 @contextmanager
@@ -27,29 +25,6 @@ def _alone(place: Place) -> Iterator[None]:
                 "run: another `make run` is at work in this checkout; wait for its end"
             ) from None
         yield
-
-
-def _serve(stack: ExitStack, place: Place, progress: Progress, name: str, *argv: str) -> Mapping[str, Any]:
-    """Starts the module `name` of include/ and returns what its ready file says."""
-    file = place.state / f"{name}.json"
-    file.unlink(missing_ok=True)
-    child = Child(name, [name, *argv, f"--ready-file={file}"], environment.tools(), place.logs, place.state)
-    return stack.enter_context(child).ready(file, progress)
-
-
-def _services(stack: ExitStack, place: Place, progress: Progress) -> tuple[Mapping[str, str], str]:
-    """Starts emulator and sample API; returns the emulator's exports and the API's base URL."""
-    key = environment.api_key(place)
-    kept = (f"--env-cache={place.image_environments}", f"--state={place.emulator_state}")
-    emulator = _serve(stack, place, progress, "gcp_emulator", "--grpc-port=0", "--rest-port=0", *kept)
-    progress.say(f"embedded Google Cloud: gRPC {emulator['grpc']}, REST {emulator['rest']}")
-    cloud.keep_secret(emulator["grpc"], SECRET, key)
-    if live := environment.live_api():
-        progress.say(f"breeds come from {live}")
-        return emulator["env"], live
-    api = str(_serve(stack, place, progress, "breeds_api", "--port=0", f"--api-key={key}")["url"])
-    progress.say(f"sample breeds API: {api}")
-    return emulator["env"], api
 
 
 def migrate(place: Place, env: Mapping[str, str], progress: Progress) -> None:
@@ -84,7 +59,7 @@ def main(state: Path) -> None:
     place = Place.of("run", state)
     with _alone(place), ExitStack() as stack:
         try:
-            exports, api = _services(stack, place, progress)
+            exports, api = services.start(stack, place, progress)
             env = environment.airflow(place, exports, api)
             _airflow(place, env, progress)
             summary.show(place, exports, progress.seconds)

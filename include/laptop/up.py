@@ -18,7 +18,8 @@ from laptop.child import ChildFailed
 from laptop.place import ROOT, Place
 from laptop.ports import free_ports, is_free
 from laptop.progress import Progress
-from laptop.run import SECRET, migrate
+from laptop.run import migrate
+from laptop.services import SECRET
 
 AIRFLOW = ("scheduler", "dag-processor", "api-server", "triggerer")
 READY_S = 180

@@ -1,0 +1,35 @@
+"""What stands beside Airflow on a laptop: the embedded Google Cloud, the sample API, and the secret that both know."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Any
+
+from laptop import cloud, environment
+from laptop.child import Child
+from laptop.place import Place
+from laptop.progress import Progress
+
+SECRET = "dog-api-key"
+
+
+def _serve(stack: ExitStack, place: Place, progress: Progress, name: str, *argv: str) -> Mapping[str, Any]:
+    """Starts the module `name` of include/ and returns what its ready file says."""
+    file = place.state / f"{name}.json"
+    file.unlink(missing_ok=True)
+    child = Child(name, [name, *argv, f"--ready-file={file}"], environment.tools(), place.logs, place.state)
+    return stack.enter_context(child).ready(file, progress)
+
+
+def start(stack: ExitStack, place: Place, progress: Progress) -> tuple[Mapping[str, str], str]:
+    """Starts emulator and sample API; returns the emulator's exports and the API's base URL."""
+    key = environment.api_key(place)
+    kept = (f"--env-cache={place.image_environments}", f"--state={place.emulator_state}")
+    emulator = _serve(stack, place, progress, "gcp_emulator", "--grpc-port=0", "--rest-port=0", *kept)
+    progress.say(f"embedded Google Cloud: gRPC {emulator['grpc']}, REST {emulator['rest']}")
+    cloud.keep_secret(emulator["grpc"], SECRET, key)
+    if live := environment.live_api():
+        progress.say(f"breeds come from {live}")
+        return emulator["env"], live
+    api = str(_serve(stack, place, progress, "breeds_api", "--port=0", f"--api-key={key}")["url"])
+    progress.say(f"sample breeds API: {api}")
+    return emulator["env"], api
