@@ -73,7 +73,8 @@ def _commands(place: Place, key: str) -> dict[str, list[str]]:
 def _airflow_environment(place: Place) -> tuple[dict[str, str], dict[str, str]]:
     """The environment of Airflow's processes, and user -> password of the UI."""
     grpc = f"127.0.0.1:{GRPC.number}"
-    exports = {f"{service}_EMULATOR_HOST": grpc for service in ("CLOUD_RUN", "SECRET_MANAGER", "LOGGING")}
+    services = ("CLOUD_RUN", "BATCH", "PUBSUB", "SECRET_MANAGER", "LOGGING")
+    exports = {f"{service}_EMULATOR_HOST": grpc for service in services}
     exports["GCP_EMULATOR_URL"] = f"http://127.0.0.1:{REST.number}"
     passwords = place.state / "passwords.json"
     users = {name: environment.kept_secret(place.state / f"password-{name}") for name in ("admin", "viewer")}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.configuration import conf
 from airflow.sdk.log import mask_secret
 
+from gcp_jobs.names import label_value
 from gcp_jobs.settings import settings
 
 if TYPE_CHECKING:
@@ -44,10 +45,10 @@ def with_our_templates(env: "jinja2.Environment") -> "jinja2.Environment":
 
 
 def with_settings(context: "Context") -> "Context":
-    """Give a template context in which `settings` are the GCP_JOBS_* settings."""
+    """Give a template context with the GCP_JOBS_* `settings`, and `label_value` to make labels of any text."""
     if "settings" in context:
         return context
-    return {**context, "settings": settings()}  # type: ignore[typeddict-unknown-key]
+    return {**context, "settings": settings(), "label_value": label_value}  # type: ignore[typeddict-unknown-key]
 
 
 def mask_sensitive(value: Any) -> None:
