@@ -118,7 +118,10 @@ class ExitInfo:
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """What one read of a run said. `reason` is the platform's own word for a failure."""
+    """What one read of a run said.
+
+    `reason` is the platform's own word for a failure; `topics` are those that the run itself tells all its states to.
+    """
 
     ref: JobRef
     state: JobState
@@ -130,6 +133,7 @@ class JobStatus:
     counts: TaskCounts = TaskCounts()
     log_uri: str = ""
     run_key: str = ""
+    topics: tuple[str, ...] = ()
 
     @property
     def terminal(self) -> bool:

@@ -5,10 +5,13 @@ from collections.abc import Callable
 
 
 class Pace:
-    """At most `per_minute` calls a minute, in bursts of up to a sixth of that."""
+    """At most `per_minute` calls a minute, in bursts of up to `burst`, by default a sixth of that."""
 
-    def __init__(self, per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rate, self._most, self._clock = per_minute / 60, max(1.0, per_minute / 6), clock
+    def __init__(
+        self, per_minute: float, clock: Callable[[], float] = time.monotonic, burst: float | None = None
+    ) -> None:
+        self._rate, self._clock = per_minute / 60, clock
+        self._most = max(1.0, per_minute / 6 if burst is None else burst)
         self._tokens, self._at = self._most, clock()
 
     def take(self, *, borrow: bool = False) -> bool:

@@ -189,6 +189,12 @@ class Settings(BaseSettings):
         return "" if self.environment == "prod" else f"_{self.environment}"
 
     @property
+    def status_topic_name(self) -> str:
+        """Full name of the status topic, empty where there is none."""
+        name = self.status_topic or ""
+        return name if not name or "/" in name else f"projects/{self.project}/topics/{name}"
+
+    @property
     def manage_jobs(self) -> bool:
         """Whether the operator writes job definitions: only where no deployment does."""
         return self.environment in ("local", "dev")

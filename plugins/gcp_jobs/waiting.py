@@ -4,6 +4,7 @@ Transient API errors never end the wait; they back off. Past the deadline the ru
 """
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Callable, Generator
@@ -73,6 +74,18 @@ class Follower(Protocol):
         ...
 
 
+class Remote(Protocol):
+    """The part of a JobBackend that a wait in an event loop needs."""
+
+    async def aget(self, ref: JobRef) -> JobStatus:
+        """Read the run's status once; raises NotFound."""
+        ...
+
+    async def acancel(self, ref: JobRef) -> None:
+        """Ask for the run's end."""
+        ...
+
+
 class Backoff:
     """Growing delays with jitter: a factor of 0.8 to 1.2 keeps a thousand waiters from marching in step."""
 
@@ -92,12 +105,20 @@ class Backoff:
 
 
 def wait(
-    ref: JobRef, *, deadline: float | None, period: float, log: Log, clock: Clock = time.time
+    ref: JobRef,
+    *,
+    deadline: float | None,
+    period: float,
+    log: Log,
+    clock: Clock = time.time,
+    told: bool = False,
 ) -> Generator[Step, Answer, Ended]:
     """Wait until the run is over.
 
     :param deadline: epoch seconds after which the run is cancelled; None waits for ever
     :param period: longest time between two reads, in seconds; the first reads come sooner
+    :param told: whether whoever drives the wait wakes it when the run ends: it then sleeps between
+        good reads, but for the end of a deletion, which nobody tells of
     :raises ApiError: reading is refused for good (permission)
     """
     pace, trouble, known, misses = Backoff(FIRST_READ_S, period), Backoff(FIRST_READ_S, MOST_S), None, 0
@@ -121,7 +142,12 @@ def wait(
         if left is not None and left <= 0:
             log.error("Execution %s is past its deadline and is being cancelled", ref)
             return Ended((yield from end(ref, log=log, clock=clock)), timed_out=True)
-        delay = (pace if answer is known else trouble).take()
+        if answer is not known:
+            delay = trouble.take()
+        elif known and told and known.state is not JobState.DELETION_IN_PROGRESS:
+            delay = math.inf
+        else:
+            delay = pace.take()
         yield Sleep(delay if left is None else min(delay, max(left, 0.05)))
 
 
@@ -208,7 +234,7 @@ def drive(
 
 async def adrive(
     steps: Generator[Step, Answer, Any],
-    backend: JobBackend,
+    backend: Remote,
     ref: JobRef,
     follower: Follower | None,
     sleep: Callable[[float], Any] = asyncio.sleep,

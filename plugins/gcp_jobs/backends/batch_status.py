@@ -1,7 +1,7 @@
 """google.cloud.batch_v1.Job and Task -> JobStatus and ExitInfo (states: CONTRACTS, "States")."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -36,7 +36,15 @@ def to_status(job: batch_v1.Job) -> JobStatus:
         ended=ended,
         counts=_counts(job),
         run_key=job.labels.get(RUN_KEY_LABEL, ""),
+        topics=tuple(_topics(job)),
     )
+
+
+def _topics(job: batch_v1.Job) -> Iterator[str]:
+    changed = batch_v1.JobNotification.Type.JOB_STATE_CHANGED
+    for wanted in job.notifications:
+        if wanted.message.type_ == changed and not wanted.message.new_job_state:
+            yield wanted.pubsub_topic
 
 
 def to_exit_info(tasks: Iterable[batch_v1.Task], message: str = "") -> ExitInfo:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -11,6 +12,7 @@ from gcp_jobs import ownership
 from gcp_jobs.backends.base import JobBackend
 from gcp_jobs.clients import Access
 from gcp_jobs.errors import GcpJobsError
+from gcp_jobs.hub import hub_for
 from gcp_jobs.logs import Cursor, LogFollower
 from gcp_jobs.model import JobRef
 from gcp_jobs.waiting import Ended, adrive, end, wait
@@ -60,9 +62,7 @@ class JobTrigger(BaseTrigger):
         ref = JobRef.from_dict(self.ref)
         follower = self._follower(ref)
         try:
-            steps = wait(ref, deadline=self.deadline, period=self.period, log=self.log)
-            backend = await asyncio.to_thread(self.backend, ref)  # imports Google's libraries
-            ended: Ended = await adrive(steps, backend, ref, follower)
+            ended = await self._wait(ref, follower)
             if follower:
                 await follower.apoll(last=True)
             event: dict[str, Any] = {"outcome": "timed_out" if ended.timed_out else "ended"}
@@ -75,6 +75,19 @@ class JobTrigger(BaseTrigger):
             event = {"outcome": "error", "error": f"{type(error).__name__}: {error}", "permanent": False}
         cursor = follower.cursor if follower else Cursor.from_dict(self.cursor)
         yield TriggerEvent({**event, "at": time.time(), "cursor": cursor.to_dict(), "carry": self.carry})
+
+    async def _wait(self, ref: JobRef, follower: LogFollower | None) -> Ended:
+        """Wait on the process' hub where there is one, else by reads of our own."""
+        backend = await asyncio.to_thread(self.backend, ref)  # imports Google's libraries
+        hub = hub_for(Access.from_dict(self.access))
+        steps = wait(ref, deadline=self.deadline, period=self.period, log=self.log, told=hub is not None)
+        ended: Ended
+        if hub is None:
+            ended = await adrive(steps, backend, ref, follower)
+            return ended
+        async with hub.waiting(ref, backend, self.log) as waiter:
+            ended = await adrive(steps, waiter, ref, follower, partial(waiter.sleep, follower=follower))
+        return ended
 
     async def on_kill(self) -> None:
         """Cancel the run if a user ended the task, and only then (see ownership)."""
