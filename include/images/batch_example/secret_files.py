@@ -1,4 +1,4 @@
-"""Secrets as files on Batch, which has them as variables only: written at the start, then taken from the environment."""
+"""Secrets as files on Batch, which has them as variables only: written at the start, taken from the environment."""
 
 import os
 from collections.abc import MutableMapping
