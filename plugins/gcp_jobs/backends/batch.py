@@ -162,8 +162,8 @@ def build(request: RunRequest) -> batch_v1.Job:
     job.labels[RUN_KEY_LABEL] = request.run_key
     for group in job.task_groups:
         _change(group.task_spec, request)
-    if topic := settings().status_topic:
-        messages.notify(job, topic if "/" in topic else f"projects/{request.job.project}/topics/{topic}")
+    if topic := settings().status_topic_name:
+        messages.notify(job, topic)
     return job
 
 

@@ -6,9 +6,9 @@ import re
 import socket
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
-from gcp_jobs.backends.refusal import explained
 from gcp_jobs.clients import Access, async_client
 from gcp_jobs.errors import GcpJobsError, NotFound, PermissionRefused, TransientApiError
 from gcp_jobs.waiting import Backoff
@@ -92,7 +92,7 @@ class Stream:
             labels={"managed-by": "gcp-jobs"},
         )
         try:
-            with explained("subscribe to the states of jobs", self.topic, _CREATOR):
+            with _explained("subscribe to the states of jobs", self.topic, _CREATOR):
                 try:
                     await api.create_subscription(wanted, timeout=30.0, retry=None)
                 except AlreadyExists:
@@ -107,7 +107,7 @@ class Stream:
         opening = loop.call_later(OPEN_S, self._opened)
         requests = self._requests()
         try:
-            with explained("pull the states of jobs", self.subscription, _CONSUMER):
+            with _explained("pull the states of jobs", self.subscription, _CONSUMER):
                 call = await api.streaming_pull(requests=requests, timeout=None, retry=None)
                 async for answer in call:
                     self._opened()
@@ -179,7 +179,7 @@ class Stream:
         try:
             async with asyncio.timeout(REMOVE_S):
                 api = await async_client("Subscriber", self._access)
-                with explained("remove the subscription", self.subscription, _CONSUMER):
+                with _explained("remove the subscription", self.subscription, _CONSUMER):
                     await api.delete_subscription(
                         subscription=self.subscription, timeout=REMOVE_S, retry=None
                     )
@@ -187,6 +187,14 @@ class Stream:
             if not isinstance(error, NotFound | PermissionRefused):
                 log.warning("Subscription %s expires in a day: %s", self.subscription, error)
         self._made = False
+
+
+def _explained(doing: str, where: str, role: str) -> AbstractContextManager[None]:
+    from gcp_jobs.backends.refusal import (
+        explained,  # imports Google's libraries: not while triggers are loaded
+    )
+
+    return explained(doing, where, role)
 
 
 def _own_name(topic: str) -> str:
