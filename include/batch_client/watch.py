@@ -70,9 +70,19 @@ class Watch:
             key = (which, str(entry.get("timestamp", "")), event)
             now[key] += 1
             if now[key] > self._printed[key] and not event.startswith("::"):
-                print(f"{_time(entry)} {event}", flush=True)
+                print("\n".join([f"{_time(entry)} {event}", *_errors(entry)]), flush=True)
         self._printed |= now
 
 
 def _time(entry: dict[str, Any]) -> str:
     return f"{str(entry.get('timestamp') or '')[11:19]} {str(entry.get('level') or '').upper():<7}".strip()
+
+
+def _errors(entry: dict[str, Any]) -> list[str]:
+    """What an entry says of the exceptions that it tells of, without their frames."""
+    details = entry.get("error_detail") or []
+    return [
+        f"{each.get('exc_type', '')}: {each.get('exc_value', '')}"
+        for each in details
+        if isinstance(each, dict)
+    ]
