@@ -8,6 +8,7 @@ import google.cloud.logging_v2.types
 import google.cloud.run_v2.types
 import google.cloud.secretmanager_v1.types
 import google.pubsub_v1.types  # noqa: F401  (each import registers its messages in the pool)
+from google.cloud.audit import audit_log_pb2
 from google.longrunning import operations_pb2
 from google.protobuf import descriptor_pool, duration_pb2, message_factory, timestamp_pb2
 from google.rpc import status_pb2
@@ -17,6 +18,7 @@ RUN = "google.cloud.run.v2"
 SECRETS = "google.cloud.secretmanager.v1"
 LOGGING = "google.logging.v2"
 
+AuditLog = audit_log_pb2.AuditLog
 Operation = operations_pb2.Operation
 Status = status_pb2.Status
 Timestamp = timestamp_pb2.Timestamp
@@ -50,3 +52,4 @@ Condition = message_class(f"{RUN}.Condition")
 Secret = message_class(f"{SECRETS}.Secret")
 SecretVersion = message_class(f"{SECRETS}.SecretVersion")
 LogEntry = message_class(f"{LOGGING}.LogEntry")
+LogSink = message_class(f"{LOGGING}.LogSink")

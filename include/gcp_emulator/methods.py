@@ -139,6 +139,19 @@ UpdateSecret UpdateSecretRequest Secret
     PATCH /v1/{secret.name=projects/*/secrets/*} secret
     PATCH /v1/{secret.name=projects/*/locations/*/secrets/*} secret
 
+[google.logging.v2.ConfigServiceV2]
+CreateSink CreateSinkRequest LogSink
+    POST /v2/{parent=projects/*}/sinks sink
+DeleteSink DeleteSinkRequest google.protobuf.Empty
+    DELETE /v2/{sink_name=projects/*/sinks/*}
+GetSink GetSinkRequest LogSink
+    GET /v2/{sink_name=projects/*/sinks/*}
+ListSinks ListSinksRequest ListSinksResponse
+    GET /v2/{parent=projects/*}/sinks
+UpdateSink UpdateSinkRequest LogSink
+    PUT /v2/{sink_name=projects/*/sinks/*} sink
+    PATCH /v2/{sink_name=projects/*/sinks/*} sink
+
 [google.logging.v2.LoggingServiceV2]
 DeleteLog DeleteLogRequest google.protobuf.Empty
     DELETE /v2/{log_name=projects/*/logs/*}

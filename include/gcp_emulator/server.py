@@ -22,6 +22,7 @@ from gcp_emulator.faults.calls import CallFaults
 from gcp_emulator.faults.delivery import Delivery
 from gcp_emulator.faults.supply import FaultySupply
 from gcp_emulator.logs.batch import BatchLogs
+from gcp_emulator.logs.sinks import Sinks
 from gcp_emulator.logs.store import LogStore
 from gcp_emulator.logs.tasks import TaskLogs
 from gcp_emulator.metadata import MetadataServers
@@ -33,6 +34,7 @@ from gcp_emulator.runtime import Runtime
 from gcp_emulator.services.batch import BatchService
 from gcp_emulator.services.executions import Executions
 from gcp_emulator.services.jobs import Jobs
+from gcp_emulator.services.log_config import ConfigServiceV2
 from gcp_emulator.services.logging import LoggingServiceV2
 from gcp_emulator.services.operations import Operations
 from gcp_emulator.services.publisher import Publisher
@@ -103,7 +105,7 @@ class Emulator:
         dispatcher = Dispatcher(self._services(folder, store, logs), calls, CallFaults(self._faults))
         server, grpc_port = await rpc.serve(dispatcher, options.host, options.grpc_port)
         self._closing.push_async_callback(server.stop, GRACE_S)
-        about: dict[str, Any] = {"project": options.project, "logs": logs.counts}
+        about: dict[str, Any] = {"project": options.project, "logs": logs.counts, "sinks": self._sinks.counts}
         page = web.Server(
             rest.application(dispatcher, calls, self._faults, about), options.host, options.rest_port
         )
@@ -130,9 +132,12 @@ class Emulator:
             default_service_account=f"{PROJECT_NUMBER}-compute@developer.gserviceaccount.com",
         )
         operations = Operations(store)
-        self._engine = Engine(Parts(store, runtime, around, TaskLogs(logs)), operations)
         self._pubsub = PubSub(store)
         self._pubsub.route = Delivery(self._faults).route
+        self._sinks = Sinks(store, self._pubsub)
+        logs.route = self._sinks.route
+        task_logs = TaskLogs(logs, str(PROJECT_NUMBER))
+        self._engine = Engine(Parts(store, runtime, around, task_logs), operations)
         self._batch = BatchEngine(self._batch_parts(store, runtime, around, logs, folder), operations)
         self._batch.recover()
         self._engine.recover()
@@ -143,6 +148,7 @@ class Emulator:
             "google.cloud.run.v2.Tasks": Tasks(store, self._engine),
             "google.longrunning.Operations": operations,
             "google.cloud.secretmanager.v1.SecretManagerService": secrets,
+            "google.logging.v2.ConfigServiceV2": ConfigServiceV2(self._sinks, str(PROJECT_NUMBER)),
             "google.logging.v2.LoggingServiceV2": LoggingServiceV2(logs),
             "google.pubsub.v1.Publisher": Publisher(self._pubsub),
             "google.pubsub.v1.SchemaService": SchemaService(),

@@ -110,6 +110,13 @@ class Store:
         ).fetchall()
         return (cls.FromString(body) for (body,) in rows)
 
+    def named(self, cls: Any) -> Iterator[tuple[str, Any]]:
+        """(name, message) of every resource of a kind, oldest first: for kinds whose messages hold a short name."""
+        rows = self._db.execute(
+            "SELECT name, body FROM resources WHERE kind = ? AND NOT deleted ORDER BY seq", (_kind(cls),)
+        ).fetchall()
+        return ((name, cls.FromString(body)) for name, body in rows)
+
     def close(self) -> None:
         self._db.close()
 

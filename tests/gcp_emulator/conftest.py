@@ -126,7 +126,7 @@ class Cloud:
         entries = self.logging().list_log_entries(
             resource_names=[f"projects/{self.project}"],
             filter=f'labels."run.googleapis.com/execution_name"="{short(execution.name)}" {extra} '
-            'NOT log_id("run.googleapis.com/varlog/system")',
+            'NOT log_id("run.googleapis.com/varlog/system") NOT logName:"cloudaudit.googleapis.com"',
         )
         return [entry.text_payload for entry in entries]
 

@@ -3,7 +3,7 @@
 import asyncio
 import bisect
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,10 +43,14 @@ def nanoseconds(timestamp: Any) -> int:
 
 
 class LogStore:
-    """All entries of all projects. Beyond `limit` the oldest tenth goes, and `dropped` counts."""
+    """All entries of all projects. Beyond `limit` the oldest tenth goes, and `dropped` counts.
+
+    `route` hears of every entry as it is written, before anybody who listens.
+    """
 
     def __init__(self, limit: int = MAX_ENTRIES) -> None:
         self.dropped = 0
+        self.route: Callable[[Any], None] = lambda entry: None
         self._limit = limit
         self._numbers = itertools.count(1)
         self._entries: list[Kept] = []
@@ -70,6 +74,7 @@ class LogStore:
             _insert(self._by_owner.setdefault(owner, []), kept)
         if len(self._entries) > self._limit:
             self._drop_oldest()
+        self.route(entry)
         for listener in self._listeners:
             listener.put_nowait(kept)
 

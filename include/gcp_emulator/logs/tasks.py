@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import quote
 
+from gcp_emulator.logs.audit import execution_ended
 from gcp_emulator.logs.store import EXECUTION_LABEL, LogStore
 from gcp_emulator.logs.structured import SEVERITIES, write_line
 from gcp_emulator.messages import LogEntry
@@ -12,10 +13,11 @@ SYSTEM = "varlog/system"
 
 
 class TaskLogs:
-    """Writes what tasks print, and what the platform says about them."""
+    """Writes what tasks print, and what the platform says about them and their executions."""
 
-    def __init__(self, store: LogStore) -> None:
+    def __init__(self, store: LogStore, project_number: str) -> None:
         self._store = store
+        self._project_number = project_number
 
     def line(self, task: Any, attempt: int, container: str, stream: str, text: str) -> None:
         """One line of a container's `stdout` or `stderr`; empty lines are no entries."""
@@ -33,6 +35,10 @@ class TaskLogs:
         entry.severity = SEVERITIES[severity]
         entry.text_payload = text
         self._store.add(entry)
+
+    def ended(self, execution: Any, job: Any) -> None:
+        """The audit entry of an execution that is over; `job` is None when it is gone."""
+        self._store.add(execution_ended(execution, job, self._project_number))
 
 
 def _entry(task: Any, attempt: int, log: str) -> Any:

@@ -69,6 +69,7 @@ class Engine:
             self._abandon(execution, text)
         self._refer(execution)
         self._operations.end(operation, runner.error or execution, execution)
+        self._report(execution)
         self._runners.pop(execution.name, None)
         self._running.pop(execution.name, None)
 
@@ -90,6 +91,9 @@ class Engine:
         if execution.HasField("completion_time"):
             reference.completion_time.CopyFrom(execution.completion_time)
         self._store.put(job)
+
+    def _report(self, execution: Any) -> None:
+        self._parts.logs.ended(execution, self._store.get(Job, job_of(execution.name)))
 
     def find(self, name: str) -> Any:
         """The execution, live if it runs; NotFound otherwise."""
@@ -156,6 +160,7 @@ class Engine:
             if not conditions.is_over(execution):
                 self._abandon(execution, RESTARTED)
                 self._refer(execution)
+                self._report(execution)
         for operation in self._operations.open():
             self._operations.end(operation.name, ApiError(RESTARTED))
 

@@ -31,6 +31,8 @@ class TaskLog(Protocol):
 
     def system(self, task: Any, attempt: int, severity: str, text: str) -> None: ...
 
+    def ended(self, execution: Any, job: Any) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:

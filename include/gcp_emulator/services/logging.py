@@ -6,13 +6,14 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
-from google.protobuf import empty_pb2
+from google.protobuf import empty_pb2, json_format
+from google.protobuf.message import DecodeError
 
 from gcp_emulator.calls import Call
 from gcp_emulator.errors import InvalidArgument, NotFound
 from gcp_emulator.logs.query import Query
 from gcp_emulator.logs.store import Kept, LogStore, Position
-from gcp_emulator.messages import LOGGING, LogEntry, message_class
+from gcp_emulator.messages import LOGGING, AuditLog, LogEntry, message_class
 from gcp_emulator.pages import make_token, page_size, read_token
 
 PARENT = re.compile(r"(projects|folders|organizations|billingAccounts)/[^/]+")
@@ -111,10 +112,24 @@ def _completed(entry: Any, request: Any) -> Any:
         raise InvalidArgument(
             "Missing resource: an entry or its request must say which resource it is about."
         )
+    if result.HasField("proto_payload"):
+        _check_payload(result.proto_payload)
     for key, value in request.labels.items():
         if key not in entry.labels:
             result.labels[key] = value
     return result
+
+
+def _check_payload(payload: Any) -> None:
+    """Google takes its own types of logs only, and what cannot be read back could not be listed."""
+    if not payload.Is(AuditLog.DESCRIPTOR):
+        raise InvalidArgument(
+            f"proto_payload has the type '{payload.type_url}'; supported is google.cloud.audit.AuditLog."
+        )
+    try:
+        json_format.MessageToDict(payload)
+    except (DecodeError, TypeError) as error:
+        raise InvalidArgument(f"proto_payload cannot be read: {error}") from error
 
 
 def _parents(names: Any) -> list[str]:
