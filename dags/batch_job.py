@@ -1,6 +1,7 @@
 """Submits one Batch job as its params describe it, waits for it, and says how it ended."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from airflow.sdk import DAG, Param
 
@@ -34,8 +35,8 @@ run side by side belongs into one run's `task_count`, or into a DAG of its own w
 | Job failed [application] | the container's last log lines, below the message, say why |
 """
 
-variables = {"type": "object", "additionalProperties": {"type": "string"}}
-name = {"propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}}
+variables: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "string"}}
+name: dict[str, Any] = {"propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}}
 
 params = {
     "job_name_prefix": Param(
@@ -100,7 +101,7 @@ params = {
     ),
     "secret_files": Param(
         {}, **variables, title="Secrets as files",
-        description="Absolute path to secret. The image's entrypoint has to write them (see gcp_jobs.backends).",
+        description="Absolute path to secret. The image's entrypoint writes them (as batch_example does).",
         propertyNames={"pattern": "^/"},
     ),
     "network": Param(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gcp_jobs.links import ExecutionLink, LogLink, urls
+from gcp_jobs.links import BatchJobLink, BatchLogLink, ExecutionLink, LogLink, urls
 from gcp_jobs.model import JobRef
 from gcp_jobs.operators.cloud_run import CloudRunJobOperator
 from gcp_jobs.settings import settings
@@ -26,6 +26,34 @@ def test_on_google_they_lead_to_the_console() -> None:
     )
     assert "report-abc" in links[LogLink.xcom_key]
     assert links[LogLink.xcom_key].endswith("?project=p-1")
+
+
+def test_links_of_a_batch_job_lead_to_the_job_and_to_what_its_tasks_wrote() -> None:
+    links = urls(JobRef("batch", "p-1", "europe-west1", "report-1", uid="report-1-abc"))
+    assert links[BatchJobLink.xcom_key] == (
+        "https://console.cloud.google.com/batch/jobsDetail/regions/europe-west1/jobs/report-1/details?project=p-1"
+    )
+    assert "report-1-abc" in links[BatchLogLink.xcom_key]
+    assert "batch_task_logs" in links[BatchLogLink.xcom_key]
+
+
+def test_local_links_of_a_batch_job_can_be_opened(emulator: Any) -> None:
+    import urllib.request
+    import uuid
+
+    from gcp_jobs.backends.base import RunRequest
+    from gcp_jobs.backends.batch import BatchBackend
+    from gcp_jobs.clients import Access
+    from gcp_jobs.model import JobSpec
+
+    where = {"project": "local-project", "region": "europe-west1"}
+    spec = JobSpec.model_validate({"name": "linked", "image": "busybox", "environment": "local", **where})
+    ref = BatchBackend(Access()).submit(
+        RunRequest(JobRef("batch", job="linked", **where), uuid.uuid4().hex, spec=spec)
+    )
+    for url in urls(ref).values():
+        with urllib.request.urlopen(url) as answer:
+            assert answer.status == 200
 
 
 def test_locally_they_lead_to_the_emulator(monkeypatch: pytest.MonkeyPatch) -> None:

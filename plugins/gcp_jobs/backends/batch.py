@@ -174,7 +174,7 @@ def read_job(value: Mapping[str, Any], where: str) -> batch_v1.Job:
     """
     job = batch_v1.Job()
     try:
-        json_format.ParseDict(value, batch_v1.Job.pb(job))
+        json_format.ParseDict(dict(value), batch_v1.Job.pb(job))
         return job
     except json_format.ParseError as error:
         refusal = error

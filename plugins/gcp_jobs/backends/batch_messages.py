@@ -52,7 +52,7 @@ def from_job(job: batch_v1.Job, environment: str) -> JobSpec:
         "environment": job.labels.get("environment", environment),
         "labels": dict(job.labels),
         **runnables.from_task(task, where.project),
-        "timeout": int(task.max_run_duration.total_seconds()) or 3600,
+        "timeout": _seconds(task.max_run_duration) or 3600,
         "task_count": group.task_count or 1,
         "parallelism": group.parallelism or 1,
         "max_retries": task.max_retry_count,
@@ -71,6 +71,11 @@ def notify(job: batch_v1.Job, topic: str) -> None:
         if known.pubsub_topic == topic and known.message.type_ == wanted and not known.message.new_job_state:
             return
     job.notifications.append(batch_v1.JobNotification(pubsub_topic=topic, message={"type_": wanted}))
+
+
+def _seconds(duration: Any) -> int:
+    """proto-plus shows a Duration as a timedelta, whatever its annotation says."""
+    return int(duration.total_seconds())
 
 
 def _allocation(spec: JobSpec) -> batch_v1.AllocationPolicy:
