@@ -79,7 +79,8 @@ def main(
     ] = None,
     project: Annotated[str, typer.Option(help="The default project's id.")] = "local-project",
     batch_delay: Annotated[
-        float, typer.Option(min=0, help="Seconds a Batch job stays QUEUED, then SCHEDULED, or is being stopped.")
+        float,
+        typer.Option(min=0, help="Seconds a Batch job stays QUEUED, then SCHEDULED, or is being stopped."),
     ] = DELAY_S,
     verbose: Annotated[bool, typer.Option(help="Log what the emulator does, to stderr.")] = False,
 ) -> None:
