@@ -8,6 +8,7 @@
     ├── EmulatorUnreachable      a *_EMULATOR_HOST is set and nobody answers there
     ├── ApiError                 Google's API refused a call
     │   ├── TransientApiError    429, 500, 503, 504, a cut stream: the same call may succeed later
+    │   │   └── QuotaExhausted   429: the same call will succeed once there is quota again
     │   ├── NotFound             404
     │   ├── PermissionRefused    401, 403
     │   ├── ConfigurationRefused 400, a failed precondition, a field that the backend does not have
@@ -84,6 +85,10 @@ class ApiError(GcpJobsError):
 
 class TransientApiError(ApiError):
     """429, 500, 503, 504 or a cut stream: the same call may succeed later."""
+
+
+class QuotaExhausted(TransientApiError):
+    """There is no quota left for the call (429). Worth waiting for, however long it takes."""
 
 
 class NotFound(ApiError):

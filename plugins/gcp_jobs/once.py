@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, Self
 
 from gcp_jobs.backends.base import JobBackend, RunRequest
-from gcp_jobs.errors import GcpJobsError, NotFound, TransientApiError
+from gcp_jobs.errors import GcpJobsError, NotFound, QuotaExhausted, TransientApiError
 from gcp_jobs.model import ENDING, JobRef, JobState, JobStatus
 from gcp_jobs.waiting import Backoff, Log, drive, end, patiently
 
@@ -175,7 +175,7 @@ class Launcher:
             try:
                 return self.backend.submit(request)
             except TransientApiError as error:
-                if self.clock() > until:
+                if self.clock() > until and not isinstance(error, QuotaExhausted):
                     raise
                 self.log.warning("%s Trying again.", error)
                 self.sleep(pace.take())

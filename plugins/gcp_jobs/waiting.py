@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import Any, Protocol, TypeVar
 
 from gcp_jobs.backends.base import JobBackend
-from gcp_jobs.errors import EmulatorUnreachable, GcpJobsError, NotFound, TransientApiError
+from gcp_jobs.errors import EmulatorUnreachable, GcpJobsError, NotFound, QuotaExhausted, TransientApiError
 from gcp_jobs.model import JobRef, JobState, JobStatus
 
 FIRST_READ_S = 1.0
@@ -196,13 +196,13 @@ def patiently(
     ask: Callable[[], T], *, patience: float, log: Log, sleep: Callable[[float], None] = time.sleep,
     clock: Clock = time.monotonic,
 ) -> T:  # fmt: skip
-    """Ask until the answer is no passing fault; raises the last one after `patience` seconds."""
+    """Ask until the answer is no passing fault; raises the last one after `patience` seconds, want of quota never."""
     until, pace = clock() + patience, Backoff(FIRST_READ_S, 30.0)
     while True:
         try:
             return ask()
         except TransientApiError as error:
-            if clock() > until:
+            if clock() > until and not isinstance(error, QuotaExhausted):
                 raise
             log.warning("%s Trying again.", error)
             sleep(pace.take())

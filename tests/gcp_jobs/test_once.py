@@ -11,7 +11,7 @@ from gcp_jobs.backends.base import RunRequest
 from gcp_jobs.backends.cloud_run import CloudRunBackend
 from gcp_jobs.backends.cloud_run_messages import ref
 from gcp_jobs.clients import Access
-from gcp_jobs.errors import PermissionRefused, TransientApiError
+from gcp_jobs.errors import PermissionRefused, QuotaExhausted, TransientApiError
 from gcp_jobs.model import JobRef, JobSpec, JobState
 from gcp_jobs.once import Attempt, Intent, Launcher
 
@@ -36,6 +36,8 @@ class Flaky:
 
     def submit(self, request: RunRequest) -> JobRef:
         fault = self.faults.pop(0) if self.faults else ""
+        if fault == "quota":
+            raise QuotaExhausted("429")
         if fault == "before":
             raise TransientApiError("503")
         run = self.inner.submit(request)
@@ -134,6 +136,13 @@ def test_a_lost_answer_never_starts_a_second_run(request_for: Any, emulator: Any
     request = request_for("lost-" + "-".join(faults), "ok")
     launcher(Store(), faults=faults).start(request, nothing)
     assert len(CloudRunBackend(Access()).list(request.job)) == 1
+
+
+def test_want_of_quota_is_waited_out_however_long_it_takes(request_for: Any, emulator: Any) -> None:
+    mine, hours = launcher(Store(), faults=["quota"] * 5), iter(range(0, 10**6, 3600))
+    mine.clock = lambda: float(next(hours))
+    assert not mine.start(request_for("patient"), nothing).attached
+    assert emulator.count("RunJob") == 1
 
 
 def test_a_refusal_that_stays_is_not_asked_again(request_for: Any, monkeypatch: pytest.MonkeyPatch) -> None:

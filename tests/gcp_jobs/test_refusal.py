@@ -11,12 +11,13 @@ from gcp_jobs.errors import (
     ImageRefused,
     NotFound,
     PermissionRefused,
+    QuotaExhausted,
     TransientApiError,
 )
 
 CASES = [
-    (google.ResourceExhausted("quota"), TransientApiError),
-    (google.TooManyRequests("429"), TransientApiError),
+    (google.ResourceExhausted("quota"), QuotaExhausted),
+    (google.TooManyRequests("429"), QuotaExhausted),
     (google.InternalServerError("500"), TransientApiError),
     (google.BadGateway("502"), TransientApiError),
     (google.ServiceUnavailable("503"), TransientApiError),

@@ -12,6 +12,7 @@ from gcp_jobs.errors import (
     ImageRefused,
     NotFound,
     PermissionRefused,
+    QuotaExhausted,
     TransientApiError,
 )
 
@@ -41,6 +42,8 @@ def explained(doing: str, where: str, role: str) -> Iterator[None]:
     """
     try:
         yield
+    except google.TooManyRequests as error:
+        raise QuotaExhausted(f"no quota to {doing} just now: {_said(error)}", where=where) from error
     except TRANSIENT as error:
         raise TransientApiError(f"could not {doing} just now: {_said(error)}", where=where) from error
     except google.NotFound as error:
