@@ -1,6 +1,7 @@
 """REST: Google's JSON over HTTP for the same methods as gRPC, and the emulator's own pages."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from google.protobuf import json_format
@@ -80,14 +81,17 @@ class Pages:
         return JSONResponse({"status": "ok", **about})
 
 
-def application(dispatcher: Dispatcher, calls: CallLog, faults: Book, about: dict[str, Any]) -> Starlette:
-    """The ASGI application; `about` appears on the health page."""
+def application(
+    dispatcher: Dispatcher, calls: CallLog, faults: Book, about: dict[str, Any], site: Sequence[Route]
+) -> Starlette:
+    """The ASGI application; `about` appears on the health page, `site` are the pages for people."""
     pages = Pages(calls, about)
     return Starlette(
         routes=[
             Route("/emulator/calls", pages.calls, methods=["GET", "DELETE"]),
             Route("/emulator/health", pages.health),
             *FaultsPage(faults).routes(),
+            *site,
             Route("/{path:path}", GoogleRest(dispatcher).__call__, methods=VERBS),
         ]
     )

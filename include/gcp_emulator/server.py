@@ -42,6 +42,8 @@ from gcp_emulator.services.schemas import SchemaService
 from gcp_emulator.services.secrets import SecretManagerService
 from gcp_emulator.services.subscriber import Subscriber
 from gcp_emulator.services.tasks import Tasks
+from gcp_emulator.site.routes import Site
+from gcp_emulator.site.world import World
 from gcp_emulator.store import Store
 
 PROJECT_NUMBER = 123456789012
@@ -106,8 +108,9 @@ class Emulator:
         server, grpc_port = await rpc.serve(dispatcher, options.host, options.grpc_port)
         self._closing.push_async_callback(server.stop, GRACE_S)
         about: dict[str, Any] = {"project": options.project, "logs": logs.counts, "sinks": self._sinks.counts}
+        site = Site(self._world(store, logs, calls)).routes()
         page = web.Server(
-            rest.application(dispatcher, calls, self._faults, about), options.host, options.rest_port
+            rest.application(dispatcher, calls, self._faults, about, site), options.host, options.rest_port
         )
         rest_port = await page.start()
         self._closing.push_async_callback(page.stop)
@@ -168,6 +171,18 @@ class Emulator:
             project_number=str(PROJECT_NUMBER),
             supply=FaultySupply(self._faults),
             delay_s=self._options.batch_delay,
+        )
+
+    def _world(self, store: Store, logs: LogStore, calls: CallLog) -> World:
+        return World(
+            store=store,
+            run=self._engine,
+            batch=self._batch,
+            pubsub=self._pubsub,
+            sinks=self._sinks,
+            logs=logs,
+            faults=self._faults,
+            calls=calls,
         )
 
     async def stop(self) -> None:

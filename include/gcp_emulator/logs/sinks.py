@@ -49,6 +49,10 @@ class Sinks:
         self._pubsub = pubsub
         self._sinks = {name: _at_work(parent_of(name), resource) for name, resource in store.named(LogSink)}
 
+    def all(self) -> list[tuple[str, Sink]]:
+        """Full names and sinks, in the order in which they were made."""
+        return list(self._sinks.items())
+
     def counts(self) -> dict[str, int]:
         """Sinks there are, and entries published and dropped since the start."""
         sinks = self._sinks.values()

@@ -91,6 +91,9 @@ class Topics:
         """Of `projects/p`, in alphabetical order."""
         return sorted(name for name in self._topics if name.startswith(f"{project}/"))
 
+    def all(self) -> list[Topic]:
+        return list(self._topics.values())
+
     def _keep(self, topic: Topic) -> Topic:
         self._topics[topic.resource.name] = topic
         self._store.put(topic.resource)
