@@ -20,8 +20,8 @@ setup:
 	@sh bin/setup
 
 .PHONY: run
-run: setup ## the dog breeds ingestion, end to end, on this machine
-	@$(LAPTOP) run
+run: setup ## the dog breeds ingestion, end to end, on this machine (DAG=id: another)
+	@$(LAPTOP) run $(if $(DAG),--dag $(DAG))
 
 .PHONY: up
 up: setup ## emulator and Airflow with its UI; Ctrl-C stops all

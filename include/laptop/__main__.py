@@ -8,18 +8,19 @@ from typing import Annotated
 
 import typer
 
-from laptop.place import STATE
+from laptop.environment import past_proxies
+from laptop.place import INGESTION, STATE
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 State = Annotated[Path, typer.Option(help="the folder that holds all that the command leaves")]
 
 
 @app.command()
-def run(state: State = STATE) -> None:
-    """The dog breeds ingestion, end to end."""
+def run(state: State = STATE, dag: Annotated[str, typer.Option(help="the DAG to run")] = INGESTION) -> None:
+    """One DAG, by default the dog breeds ingestion, end to end."""
     from laptop.run import main
 
-    main(state)
+    main(state, dag)
 
 
 @app.command()
@@ -43,5 +44,6 @@ def _terminated(number: int, frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
+    past_proxies()
     signal.signal(signal.SIGTERM, _terminated)
     app()

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from laptop import environment
 from laptop.child import ChildFailed
+from laptop.place import INGESTION as DAG
 from laptop.place import ROOT, Place
 from laptop.ports import free_ports
 from laptop.progress import Progress
 from laptop.rest import AirflowApi
 
-DAG = "dog_breeds_ingestion"
 BUILD_S = 1200
 UP_S = 300
 NOFILE = 65536

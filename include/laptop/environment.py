@@ -10,6 +10,8 @@ from laptop.place import ROOT, Place
 
 PROJECT = "local-project"
 REGION = "europe-west1"
+OURS = "GCP_JOBS_"
+LOCAL = "127.0.0.1,localhost"
 FOREIGN = (
     "AIRFLOW_",
     "GOOGLE_",
@@ -27,12 +29,28 @@ API_KEY = "DOG_API_KEY"
 
 
 def inherited() -> dict[str, str]:
-    """This process's environment without what would steer Airflow, dlt or Google's clients elsewhere."""
-    return {
+    """This process's environment without what would steer Airflow, dlt or Google's clients elsewhere.
+
+    Our own settings (GCP_JOBS_*) stay, a proxy is not asked for what runs on this machine, and the API's key is left
+    out: it travels as a secret.
+    """
+    kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(FOREIGN) and not name.endswith(FOREIGN_ENDINGS)
+        if name.startswith(OURS)
+        or not (name.startswith((*FOREIGN, API_KEY)) or name.endswith(FOREIGN_ENDINGS))
     }
+    return kept | {name: _with_local(kept.get(name, "")) for name in ("no_proxy", "NO_PROXY")}
+
+
+def past_proxies() -> None:
+    """This process asks no proxy for what runs on this machine (gRPC and urllib read the environment)."""
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ[name] = _with_local(os.environ.get(name, ""))
+
+
+def _with_local(hosts: str) -> str:
+    return f"{hosts},{LOCAL}" if hosts else LOCAL
 
 
 def account(name: str) -> str:

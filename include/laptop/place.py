@@ -5,6 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE = ROOT / ".state"
+INGESTION = "dog_breeds_ingestion"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,8 @@ from pathlib import Path
 
 from laptop import environment, services, summary
 from laptop.child import Child, ChildFailed
-from laptop.place import ROOT, Place
+from laptop.place import INGESTION, ROOT, Place
 from laptop.progress import Progress
-
-DAG = "dog_breeds_ingestion"
 
 
 @contextmanager
@@ -37,10 +35,10 @@ def migrate(place: Place, env: Mapping[str, str], progress: Progress) -> None:
     progress.say("Airflow's database is ready")
 
 
-def _airflow(place: Place, env: Mapping[str, str], progress: Progress) -> None:
+def _airflow(place: Place, env: Mapping[str, str], dag_id: str, progress: Progress) -> None:
     migrate(place, env, progress)
-    with Child("dag", ["airflow", "dags", "test", DAG], env, place.logs, ROOT) as dag:
-        progress.say(f"airflow dags test {DAG} (its whole output: {dag.log})")
+    with Child("dag", ["airflow", "dags", "test", dag_id], env, place.logs, ROOT) as dag:
+        progress.say(f"airflow dags test {dag_id} (its whole output: {dag.log})")
         with dag.log.open() as output:
 
             def ended() -> bool:
@@ -50,10 +48,10 @@ def _airflow(place: Place, env: Mapping[str, str], progress: Progress) -> None:
                 return dag.ended()
 
             progress.wait(ended, "the DAG runs", timeout_s=600)
-        dag.finish(progress, DAG)
+        dag.finish(progress, dag_id)
 
 
-def main(state: Path) -> None:
+def main(state: Path, dag_id: str) -> None:
     """Exit code 0 only when the DAG succeeded."""
     progress = Progress()
     place = Place.of("run", state)
@@ -61,7 +59,9 @@ def main(state: Path) -> None:
         try:
             exports, api = services.start(stack, place, progress)
             env = environment.airflow(place, exports, api)
-            _airflow(place, env, progress)
-            summary.show(place, exports, progress.seconds)
+            _airflow(place, env, dag_id, progress)
+            summary.show(place, exports, progress.seconds, rows=dag_id == INGESTION)
         except ChildFailed as error:
             sys.exit(f"run: {error}")
+        except KeyboardInterrupt:
+            sys.exit("run: stopped; what it started is ended")

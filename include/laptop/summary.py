@@ -40,11 +40,10 @@ def landed(place: Place) -> tuple[str, int, list[str]]:
     return table, int(rows[0]) if rows else 0, [str(name) for (name,) in names]
 
 
-def show(place: Place, exports: Mapping[str, str], seconds: float) -> None:
-    """Prints the summary; everything in it is asked of the emulator and the destination, nothing is remembered."""
+def show(place: Place, exports: Mapping[str, str], seconds: float, *, rows: bool) -> None:
+    """Prints the summary, with the destination's `rows` or without; all is asked of emulator and destination."""
     execution = cloud.newest_execution(exports["CLOUD_RUN_EMULATOR_HOST"])
     job, _, name = execution.name.rpartition("/executions/")
-    table, rows, breeds = landed(place)
     console = Console(width=None if sys.stdout.isatty() else 140)
     told = Table(show_header=False, box=None, pad_edge=False)
     told.add_column(no_wrap=True)
@@ -55,8 +54,10 @@ def show(place: Place, exports: Mapping[str, str], seconds: float) -> None:
     )
     took: Any = execution.completion_time - execution.start_time
     told.add_row("container time", f"{took.total_seconds():.1f} s")
-    told.add_row("landed", f"{rows} rows in {table} ({', '.join(breeds)}, ...)")
-    told.add_row("destination", str(place.duckdb))
+    if rows:
+        table, count, breeds = landed(place)
+        told.add_row("landed", f"{count} rows in {table} ({', '.join(breeds)}, ...)")
+        told.add_row("destination", str(place.duckdb))
     told.add_row("all in all", f"{seconds:.1f} s")
     told.add_row(
         "look next", f"logs: {place.logs}  |  Airflow's home: {place.airflow_home}  |  the UI: make up"

@@ -75,7 +75,7 @@ def execution_url(ref: JobRef) -> str:
     """Where to look at a run."""
     local = settings().gcp_emulator_url
     if local:
-        return f"{local}/{_version(ref)}/{ref.name}"
+        return f"{local}/emulator/{'batch' if ref.on_batch else 'executions'}/{ref.name}"
     if ref.on_batch:
         job = f"regions/{ref.region}/jobs/{ref.job}"
         return f"{CONSOLE}/batch/jobsDetail/{job}/details?project={ref.project}"
@@ -85,16 +85,12 @@ def execution_url(ref: JobRef) -> str:
 def log_url(ref: JobRef) -> str:
     """Where to read a run's log."""
     local = settings().gcp_emulator_url
-    if local:  # its tasks with their exit codes: the emulator has no log page
-        return f"{local}/{_version(ref)}/{ref.name}/{'taskGroups/group0/tasks' if ref.on_batch else 'tasks'}"
+    if local:
+        return f"{local}/emulator/logs?resource={quote(ref.name, safe='')}"
     query = (
         f'log_id("batch_task_logs")\nlabels.job_uid="{ref.uid}"' if ref.on_batch else _execution_query(ref)
     )
     return f"{CONSOLE}/logs/query;query={quote(query, safe='')}?project={ref.project}"
-
-
-def _version(ref: JobRef) -> str:
-    return "v1" if ref.on_batch else "v2"
 
 
 def _execution_query(ref: JobRef) -> str:

@@ -4,17 +4,20 @@
 """
 
 import os
+import sys
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gcp_jobs.errors import SettingsError
 
 PREFIX = "GCP_JOBS_"
+LOCAL_PROJECT = "local-project"
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -48,13 +51,30 @@ def _none_if_empty(value: object) -> object:
     return None if value == "" else value
 
 
+def _not_the_laptops(value: str, info: ValidationInfo) -> str:
+    if value == LOCAL_PROJECT and info.data.get("environment", "local") != "local":
+        raise ValueError(f"allowed in {info.data['environment']}: the id of your Google Cloud project")
+    return value
+
+
+def _not_in_production(value: str | None, info: ValidationInfo) -> str | None:
+    if value and info.data.get("environment") in ("stg", "prod"):
+        raise ValueError(f"allowed in {info.data['environment']}: unset, so that jobs run on Google Cloud")
+    return value
+
+
 Optional = Annotated[str | None, BeforeValidator(_none_if_empty)]
 _TOPIC = r"^(projects/[^/]+/topics/)?[A-Za-z][A-Za-z0-9_.~+%-]{2,254}$"
 _SUBSCRIPTION = r"^(projects/[^/]+/subscriptions/)?[A-Za-z][A-Za-z0-9_.~+%{}-]{2,254}$"
 Region = Annotated[str, Field(pattern=r"^[a-z]+-[a-z]+[0-9]+$")]
 Folders = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)]
 Regions = Annotated[tuple[Region, ...], NoDecode, BeforeValidator(_words)]
-HostPort = Annotated[str | None, Field(pattern=r"^[^:/]+:\d+$"), BeforeValidator(_none_if_empty)]
+HostPort = Annotated[
+    str | None,
+    Field(pattern=r"^[^:/]+:\d+$"),
+    BeforeValidator(_none_if_empty),
+    AfterValidator(_not_in_production),
+]
 Url = Annotated[str, Field(pattern=r"^https?://[^/]+"), AfterValidator(lambda url: url.rstrip("/"))]
 
 
@@ -68,8 +88,11 @@ class Settings(BaseSettings):
         "local",
         description="Picks the overlay of job templates; in local and dev the operator writes job definitions.",
     )
-    project: str = Field(
-        "local-project", min_length=1, description="Google Cloud project of jobs that name none."
+    project: Annotated[str, AfterValidator(_not_the_laptops)] = Field(
+        LOCAL_PROJECT,
+        pattern=r"^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$",
+        validate_default=True,
+        description="Google Cloud project of jobs that name none.",
     )
     region: Region = Field("europe-west1", description="Region of jobs that name none.")
     regions: Regions = Field((), description="Regions that jobs may use, separated by commas; none: any.")
@@ -225,14 +248,47 @@ def _explain(error: dict[str, Any]) -> str:
     return f"{name}={error['input']!r}: {allowed}"
 
 
-def table() -> str:
-    """List every setting: variable, type, default, meaning."""
+def table(here: Settings) -> str:
+    """List every setting: variable, type, default, meaning, and its value where that is another."""
+    schema = Settings.model_json_schema()["properties"]
     rows = []
     for name, field in Settings.model_fields.items():
-        kind = str(field.annotation).replace("typing.", "").replace("<class '", "").replace("'>", "")
-        rows.append(f"{variable(name)}\n    {field.description}\n    type {kind}, default {field.default!r}")
+        value = getattr(here, name)
+        now = "" if value == field.default else f", now {value!r}"
+        kind = _kind(schema[variable(name) if variable(name) in schema else name])
+        rows.append(f"{variable(name)}\n    {field.description}\n    {kind}, default {field.default!r}{now}")
     return "\n".join(rows)
 
 
+def _kind(schema: dict[str, Any]) -> str:
+    if "anyOf" in schema:
+        return " or ".join(_kind(each) for each in schema["anyOf"] if each.get("type") != "null")
+    if "enum" in schema:
+        return f"one of {', '.join(schema['enum'])}"
+    return str(schema.get("type", "text"))
+
+
+def unknown() -> list[str]:
+    """Variables that look like settings and are none, each with the nearest that is one."""
+    known = [variable(name) for name in Settings.model_fields]
+    strange = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    near = {name: get_close_matches(name, known, 1) for name in strange}
+    return [
+        f"{name} is no setting" + (f"; did you mean {hit[0]}?" if hit else "") for name, hit in near.items()
+    ]
+
+
+def main() -> int:
+    """Print all settings with their values; 1 and what is wrong when one is not allowed or not known."""
+    try:
+        print(table(settings()))
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    for line in (strange := unknown()):
+        print(line, file=sys.stderr)
+    return 1 if strange else 0
+
+
 if __name__ == "__main__":
-    print(table())
+    sys.exit(main())

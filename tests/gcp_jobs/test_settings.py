@@ -64,7 +64,8 @@ def test_folders_regions_and_empty_values_are_read_as_people_write_them(
 
 
 def test_only_local_and_dev_write_job_definitions() -> None:
-    writers = [e for e in ("local", "dev", "stg", "prod") if Settings(environment=e).manage_jobs]  # type: ignore[arg-type]
+    every = [Settings(environment=e, project="our-project-1") for e in ("local", "dev", "stg", "prod")]  # type: ignore[arg-type]
+    writers = [here.environment for here in every if here.manage_jobs]
     assert writers == ["local", "dev"]
 
 
@@ -81,3 +82,44 @@ def test_the_command_lists_every_setting_with_type_default_and_meaning() -> None
     for name in Settings.model_fields:
         assert f"{variable(name)}\n" in ran.stdout
     assert ran.stdout.count("default") >= len(Settings.model_fields)
+
+
+@pytest.mark.parametrize("environment", ["dev", "stg", "prod"])
+def test_a_laptops_project_is_not_taken_elsewhere_in_silence(
+    monkeypatch: pytest.MonkeyPatch, environment: str
+) -> None:
+    monkeypatch.setenv("GCP_JOBS_ENVIRONMENT", environment)
+    with pytest.raises(SettingsError, match=r"GCP_JOBS_PROJECT='local-project'.*your Google Cloud project"):
+        settings()
+    monkeypatch.setenv("GCP_JOBS_PROJECT", "our-project-1")
+    settings.cache_clear()
+    assert settings().project == "our-project-1"
+
+
+def test_production_does_not_run_on_an_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GCP_JOBS_ENVIRONMENT", "prod")
+    monkeypatch.setenv("GCP_JOBS_PROJECT", "our-project-1")
+    monkeypatch.setenv("CLOUD_RUN_EMULATOR_HOST", "127.0.0.1:1")
+    with pytest.raises(SettingsError, match=r"CLOUD_RUN_EMULATOR_HOST='127\.0\.0\.1:1'.*unset"):
+        settings()
+
+
+def _listing(**env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "gcp_jobs.settings"],
+        env={**os.environ, "PYTHONPATH": str(PLUGINS), **env},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_listing_shows_what_is_set_and_refuses_what_is_wrong() -> None:
+    told = _listing(GCP_JOBS_INGESTION_TIMEZONE="Europe/Berlin")
+    assert told.returncode == 0
+    assert "default 'UTC', now 'Europe/Berlin'" in told.stdout
+    wrong = _listing(GCP_JOBS_INGESTION_TIMEZONE="Nowhere")
+    assert wrong.returncode == 1
+    assert "GCP_JOBS_INGESTION_TIMEZONE='Nowhere'" in wrong.stderr
+    strange = _listing(GCP_JOBS_PROJEKT="x")
+    assert strange.returncode == 1
+    assert "GCP_JOBS_PROJEKT is no setting; did you mean GCP_JOBS_PROJECT?" in strange.stderr

@@ -9,7 +9,7 @@ from laptop.place import Place
 @pytest.mark.parametrize(
     "name",
     ["AIRFLOW_HOME", "AIRFLOW__CORE__EXECUTOR", "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CORE_PROJECT", "PYTHONPATH",
-     "GCP_JOBS_PROJECT", "PUBSUB_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST"],
+     "DOG_API_KEY", "PUBSUB_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST"],
 )  # fmt: skip
 def test_a_shell_set_up_for_another_cloud_does_not_steer_ours(
     name: str, monkeypatch: pytest.MonkeyPatch
@@ -37,3 +37,17 @@ def test_a_kept_secret_stays_and_is_ours_alone(tmp_path: Path) -> None:
     assert environment.kept_secret(file) == first
     assert len(first) >= 24
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_our_own_settings_pass_but_cannot_leave_the_laptop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GCP_JOBS_INGESTION_TIMEZONE", "Europe/Berlin")
+    monkeypatch.setenv("GCP_JOBS_ENVIRONMENT", "prod")
+    env = environment.airflow(Place.of("run", tmp_path), {}, "http://127.0.0.1:1/v1")
+    assert (env["GCP_JOBS_INGESTION_TIMEZONE"], env["GCP_JOBS_ENVIRONMENT"]) == ("Europe/Berlin", "local")
+
+
+def test_a_proxy_is_not_asked_for_what_runs_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "corp.example")
+    assert environment.inherited()["no_proxy"] == "corp.example,127.0.0.1,localhost"

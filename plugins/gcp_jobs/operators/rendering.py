@@ -9,6 +9,8 @@ from airflow.sdk.log import mask_secret
 from gcp_jobs.names import label_value
 from gcp_jobs.settings import settings
 
+SHORTEST_SECRET = 5
+
 if TYPE_CHECKING:
     import jinja2
     from airflow.sdk import Context
@@ -59,10 +61,16 @@ def mask_sensitive(value: Any) -> None:
     if not isinstance(value, dict):
         return
     if isinstance(value.get("name"), str) and isinstance(value.get("value"), str):
-        mask_secret(value["value"], value["name"])
+        _mask(value["name"], value["value"])
     for name, item in value.items():
         if isinstance(item, str):
-            mask_secret(item, str(name))
+            _mask(str(name), item)
+
+
+def _mask(name: str, value: str) -> None:
+    """Airflow masks nothing shorter, and would say so in the log for each."""
+    if len(value) >= SHORTEST_SECRET:
+        mask_secret(value, name)
 
 
 def default_deferrable() -> bool:
