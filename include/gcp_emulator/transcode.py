@@ -74,9 +74,10 @@ def _field(descriptor: Descriptor | None, name: str, path: str) -> FieldDescript
 
 def _value(field: FieldDescriptor, text: str) -> Any:
     if field.type == FieldDescriptor.TYPE_BOOL:
-        if text not in ("true", "false"):
+        word = text.lower()  # gcloud writes True
+        if word not in ("true", "false"):
             raise InvalidArgument(f"Invalid value at '{field.name}' (TYPE_BOOL), \"{text}\"")
-        return text == "true"
+        return word == "true"
     if field.type == FieldDescriptor.TYPE_ENUM and text.lstrip("-").isdigit():
         return int(text)
     return text

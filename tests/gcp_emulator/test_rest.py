@@ -32,7 +32,7 @@ def test_queries_fill_fields_by_either_name(cloud, http):
     for number in range(3):
         cloud.create_job(f"j{number}")
     for name in ("pageSize", "page_size"):
-        page = http.get(f"/v2/{cloud.parent}/jobs", params={name: 2, "showDeleted": "false"}).json()
+        page = http.get(f"/v2/{cloud.parent}/jobs", params={name: 2, "showDeleted": "False"}).json()
         assert len(page["jobs"]) == 2
         rest = http.get(
             f"/v2/{cloud.parent}/jobs", params={name: 2, "pageToken": page["nextPageToken"]}

@@ -32,8 +32,8 @@ class ConfigServiceV2:
         sink = LogSink()
         FieldMask(paths=GIVEN).MergeMessage(request.sink, sink, replace_repeated_field=True)
         sink.writer_identity = self._own_writer if request.unique_writer_identity else SHARED_WRITER
-        sink.create_time.CopyFrom(now())
-        return self._sinks.create(request.parent, _stamped(sink))
+        _stamped(sink).create_time.CopyFrom(sink.update_time)
+        return self._sinks.create(request.parent, sink)
 
     async def GetSink(self, request: Any, call: Call) -> Any:
         _check_name(request.sink_name)
