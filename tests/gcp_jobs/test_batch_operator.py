@@ -281,7 +281,7 @@ def test_where_a_topic_is_set_each_job_tells_it_of_every_state(
     job = build(RunRequest(JobRef("batch", "p-1", "europe-west1", "told"), run_key="a" * 32, spec=wanted))
     (only,) = job.notifications
     assert (only.pubsub_topic, only.message.type_.name) == (
-        "projects/p-1/topics/job-states",
+        "projects/local-project/topics/job-states",
         "JOB_STATE_CHANGED",
     )
 

@@ -10,7 +10,9 @@ from gcp_jobs.errors import TemplateError
 from gcp_jobs.settings import Settings
 from gcp_jobs.template import FolderLoader, inline, parse
 
-HERE = Settings(environment="local", project="p-1", region="europe-west1", job_service_account="job@p-1")
+HERE = Settings(
+    environment="local", project="project-1", region="europe-west1", job_service_account="job@project-1"
+)
 TEXT = """
 base:
   name: report
@@ -25,7 +27,7 @@ local:
   env: {LEVEL: debug, EXTRA: true}
   cpu: 0.5
 prod:
-  service_account: other@p-1
+  service_account: other@project-1
 """
 
 
@@ -35,7 +37,7 @@ def test_an_overlay_is_merged_into_the_base_key_by_key() -> None:
     assert spec.env == {"LEVEL": "debug", "PAGE": "5", "EXTRA": "true"}
     assert (spec.cpu, spec.memory, spec.timeout) == ("500m", "1Gi", 1800)
     assert spec.secrets == {"TOKEN": "token:latest"}
-    assert (spec.project, spec.region, spec.service_account) == ("p-1", "europe-west1", "job@p-1")
+    assert (spec.project, spec.region, spec.service_account) == ("project-1", "europe-west1", "job@project-1")
     assert spec.labels == {"environment": "local", "managed-by": "gcp-jobs"}
     assert template.exit_codes[4].means == "the source is down"
 
@@ -43,7 +45,7 @@ def test_an_overlay_is_merged_into_the_base_key_by_key() -> None:
 def test_another_environment_takes_its_own_overlay() -> None:
     prod = HERE.model_copy(update={"environment": "prod"})
     spec = parse(TEXT, source="report.yaml", settings=prod).spec
-    assert (spec.service_account, spec.cpu, spec.env["LEVEL"]) == ("other@p-1", "1", "info")
+    assert (spec.service_account, spec.cpu, spec.env["LEVEL"]) == ("other@project-1", "1", "info")
 
 
 def test_null_in_an_overlay_removes_the_base_value() -> None:
