@@ -24,6 +24,7 @@ from gcp_jobs.settings import settings
 _READ_S = 30.0
 _WRITE_S = 60.0
 _PAGE = 1000
+_LIVE_PAGE = 250  # to parse more at once would hold up an event loop
 _VIEWER = "roles/batch.jobsViewer"
 _EDITOR = "roles/batch.jobsEditor on the project"
 _WRITER = f"{_EDITOR}, and roles/iam.serviceAccountUser on the job's identity"
@@ -136,6 +137,7 @@ class BatchBackend:
     async def alist(self, project: str, region: str, token: str = "", text: str = "") -> Page:
         """Read one page of a region's jobs, newest first: one call of the API."""
         request = _listing(project, region, text, token)
+        request.page_size = _LIVE_PAGE
         with explained("list the jobs", request.parent, _VIEWER):
             api = await clients.async_client("BatchService", self.access)
             found = await anext(aiter((await api.list_jobs(request, timeout=_READ_S)).pages))

@@ -18,7 +18,7 @@ from gcp_jobs.errors import NotFound
 from gcp_jobs.model import ExitInfo, JobRef, JobSpec, JobStatus
 
 _READ_S = 30.0
-_PAGE = 1000
+_PAGE = 250  # to parse more at once would hold up the event loop
 _WRITE_S = 60.0
 _DEFINITION_S = 300.0
 _VIEWER = "roles/run.viewer"

@@ -47,6 +47,7 @@ class Hub:
         self._waiters: dict[str, list[Waiter]] = {}
         self._paces: dict[Region, Pace] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._ending: list[asyncio.Task[None]] = []  # the loop itself holds tasks only weakly
         self._sweep_now = asyncio.Event()
         self._executions_told = False
         self._idle: asyncio.TimerHandle | None = None
@@ -128,9 +129,9 @@ class Hub:
 
     def _end(self) -> None:
         if not self._waiters:
-            for task in self._tasks:
+            self._ending, self._tasks = self._tasks, []
+            for task in self._ending:
                 task.cancel()
-            self._tasks = []
 
     # what it hears and sees
 

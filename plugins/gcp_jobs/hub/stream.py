@@ -104,11 +104,11 @@ class Stream:
 
     async def _pull(self, api: Any) -> None:
         loop = asyncio.get_running_loop()
-        opening = loop.call_later(OPEN_S, self._opened)
-        requests = self._requests()
+        opening: asyncio.TimerHandle | None = None
         try:
             with _explained("pull the states of jobs", self.subscription, _CONSUMER):
-                call = await api.streaming_pull(requests=requests, timeout=None, retry=None)
+                call = await api.streaming_pull(requests=self._requests(), timeout=None, retry=None)
+                opening = loop.call_later(OPEN_S, self._opened)
                 async for answer in call:
                     self._opened()
                     self._take(type(answer).pb(answer).received_messages)
@@ -119,7 +119,8 @@ class Stream:
                 "the subscription to jobs' states does not exist", where=self.subscription, todo=todo
             ) from error
         finally:
-            opening.cancel()
+            if opening:
+                opening.cancel()
 
     def _take(self, received: Any) -> None:
         for item in received:
