@@ -49,6 +49,10 @@ faults: setup ## each fault: where it is caught, what the user reads (ONLY=regex
 bench-ingest: setup ## the ingestion beside a plain dlt pipeline (BREEDS_JSON: a real answer of the API)
 	@$(CLEAN) PYTHONPATH=include $(PY) benchmarks/ingest.py
 
+.PHONY: bench-waiting
+bench-waiting: setup ## waits for many jobs, beside the stock provider's
+	@$(CLEAN) PYTHONPATH=include $(PY) benchmarks/waiting.py
+
 .PHONY: compose-test
 compose-test: setup ## build the images, bring the stack up, run the DAG through the REST API, take it down
 	@$(LAPTOP) compose-test
