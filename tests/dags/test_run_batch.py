@@ -58,7 +58,10 @@ def airflow(house: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ai
     port, worker_logs, trigger_logs = _free_ports(3)
     url, passwords = f"http://127.0.0.1:{port}", {"admin": "a-secret", "viewer": "another"}
     (folder / "passwords.json").write_text(json.dumps(passwords))
+    # a home of its own: in the house's, `airflow dags test` may have stored the DAGs before, as paused ones
     env = house.env | {
+        "AIRFLOW_HOME": str(folder),
+        "GCP_JOBS_INGESTION_DUCKDB_PATH": str(folder / "breeds.duckdb"),
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__WORKERS": "1",
@@ -72,6 +75,8 @@ def airflow(house: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ai
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_logs),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
     }
+    migrated = house.airflow("db", "migrate", **env)
+    assert migrated.returncode == 0, migrated.stdout
     with ExitStack() as stack:
         processes = []
         for name in ("api-server", "scheduler", "dag-processor", "triggerer"):
