@@ -1,9 +1,7 @@
 """Log sinks through the real clients: which entries reach a topic, in which form, and what is refused."""
 
+import functools
 import json
-import os
-import shutil
-import subprocess
 import time
 
 import pytest
@@ -328,26 +326,11 @@ def test_sinks_over_rest(exports):
         assert http.get(path).status_code == 404
 
 
-@pytest.mark.skipif(shutil.which("gcloud") is None, reason="the gcloud CLI is not installed")
-def test_sinks_with_the_gcloud_cli(exports, tmp_path):
-    environment = {
-        **os.environ,
-        "CLOUDSDK_CONFIG": str(tmp_path),
-        "CLOUDSDK_CORE_PROJECT": exports.cloud.project,
-        "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
-        "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING": exports.cloud.ready["rest"] + "/",
-    }
-
-    def gcloud(*words):
-        command = ["gcloud", "logging", "sinks", *words, "--format=json"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout or "[]")
-
-    gcloud("create", "mine", f"pubsub.googleapis.com/{exports.topic}", "--log-filter=severity=ERROR")
-    gcloud("update", "mine", "--log-filter=severity>=INFO", "--add-exclusion=name=no,filter=password")
-    (sink,) = gcloud("list")
+def test_sinks_with_the_gcloud_cli(exports, gcloud):
+    sinks = functools.partial(gcloud, "logging", "sinks")
+    sinks("create", "mine", f"pubsub.googleapis.com/{exports.topic}", "--log-filter=severity=ERROR")
+    sinks("update", "mine", "--log-filter=severity>=INFO", "--add-exclusion=name=no,filter=password")
+    (sink,) = sinks("list")
     assert (sink["filter"], sink["exclusions"][0]["filter"]) == ("severity>=INFO", "password")
     exports.write("a password", "b", severity="INFO")
     assert exports.texts(1) == ["b"]
