@@ -82,13 +82,16 @@ def main(
         float,
         typer.Option(min=0, help="Seconds a Batch job stays QUEUED, then SCHEDULED, or is being stopped."),
     ] = DELAY_S,
+    pubsub: Annotated[
+        str, typer.Option(help="HOST:PORT of another Pub/Sub (Google's emulator) for Batch's notifications.")
+    ] = "",
     verbose: Annotated[bool, typer.Option(help="Log what the emulator does, to stderr.")] = False,
 ) -> None:
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
-    options = Options(host, grpc_port, rest_port, state, images, env_cache, project, batch_delay)
+    options = Options(host, grpc_port, rest_port, state, images, env_cache, project, batch_delay, pubsub)
     try:
         asyncio.run(serve(options, ready_file))
     except StartError as error:

@@ -27,6 +27,7 @@ from gcp_emulator.logs.store import LogStore
 from gcp_emulator.logs.tasks import TaskLogs
 from gcp_emulator.metadata import MetadataServers
 from gcp_emulator.pubsub.broker import PubSub
+from gcp_emulator.pubsub.elsewhere import Elsewhere
 from gcp_emulator.run.engine import Engine
 from gcp_emulator.run.runner import Parts
 from gcp_emulator.run.spec import Surroundings
@@ -60,7 +61,10 @@ GRACE_S = 1.0  # for calls under way when the emulator stops
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to run; port 0 is any free one, `batch_delay` is in seconds (see batch/parts.py)."""
+    """How to run; port 0 is any free one, `batch_delay` is in seconds (see batch/parts.py).
+
+    `pubsub` (host:port) is another Pub/Sub that jobs' notifications go to, "" for the embedded one.
+    """
 
     host: str = "127.0.0.1"
     grpc_port: int = 0
@@ -70,19 +74,22 @@ class Options:
     env_cache: Path | None = None
     project: str = "local-project"
     batch_delay: float = DELAY_S
+    pubsub: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the emulator listens: `host:port` for gRPC, a base URL for REST."""
+    """Where the emulator listens: `host:port` for gRPC, a base URL for REST; and where Pub/Sub does."""
 
     grpc: str
     rest: str
+    pubsub: str
 
     @property
     def exports(self) -> Mapping[str, str]:
         """The environment that points clients here."""
-        return {**dict.fromkeys(HOSTS, self.grpc), "GCP_EMULATOR_URL": self.rest}
+        hosts = {**dict.fromkeys(HOSTS, self.grpc), "PUBSUB_EMULATOR_HOST": self.pubsub}
+        return {**hosts, "GCP_EMULATOR_URL": self.rest}
 
 
 class Emulator:
@@ -117,7 +124,8 @@ class Emulator:
         self._closing.push_async_callback(self._engine.close)
         self._closing.push_async_callback(self._batch.close)
         self._closing.callback(self._pubsub.close)
-        addresses = Addresses(f"{options.host}:{grpc_port}", f"http://{options.host}:{rest_port}")
+        address = f"{options.host}:{grpc_port}"
+        addresses = Addresses(address, f"http://{options.host}:{rest_port}", options.pubsub or address)
         about.update(grpc=addresses.grpc, rest=addresses.rest)
         return addresses
 
@@ -166,12 +174,19 @@ class Emulator:
             runtime=runtime,
             around=around,
             logs=BatchLogs(logs),
-            notifier=Notifier(self._pubsub),
+            notifier=Notifier(self._notified()),
             work=(self._options.state or folder) / "tasks",
             project_number=str(PROJECT_NUMBER),
             supply=FaultySupply(self._faults),
             delay_s=self._options.batch_delay,
         )
+
+    def _notified(self) -> PubSub | Elsewhere:
+        if not self._options.pubsub:
+            return self._pubsub
+        elsewhere = Elsewhere(self._options.pubsub)
+        self._closing.push_async_callback(elsewhere.close)
+        return elsewhere
 
     def _world(self, store: Store, logs: LogStore, calls: CallLog) -> World:
         return World(

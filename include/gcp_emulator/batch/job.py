@@ -112,7 +112,7 @@ class JobRunner:
             if shortage.fails or left <= 0:
                 self._failure = told
                 return False
-            await self._unless_stopped(self._parts.supply.changed(), left)
+            await self._unless_stopped(self._parts.supply.changed(self.job), left)
             going = not self._stopped.is_set()
         return going
 

@@ -5,14 +5,13 @@ real notifications read; the body, which none is known to read, is the text of t
 """
 
 import logging
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 from gcp_emulator.batch.names import task_uid
 from gcp_emulator.batch.states import JobState, TaskState
 from gcp_emulator.batch.status import OPERATIONAL_INFO, add_event
 from gcp_emulator.errors import ApiError
-from gcp_emulator.pubsub.broker import PubSub
 from gcp_emulator.pubsub.message import Outgoing
 from gcp_emulator.run.names import region, short
 
@@ -20,10 +19,17 @@ log = logging.getLogger(__name__)
 JOB_STATE_CHANGED, TASK_STATE_CHANGED = 1, 2  # JobNotification.Type
 
 
+class Topics(Protocol):
+    """A Pub/Sub to publish to."""
+
+    def publish(self, topic: str, messages: Sequence[Outgoing]) -> object:
+        """Publish to `projects/p/topics/t`; ApiError where that cannot be."""
+
+
 class Notifier:
     """Publishes what jobs ask for. A topic that cannot be had never stops a job: an event of the job says so, once."""
 
-    def __init__(self, pubsub: PubSub) -> None:
+    def __init__(self, pubsub: Topics) -> None:
         self._pubsub = pubsub
         self._warned: set[str] = set()
 

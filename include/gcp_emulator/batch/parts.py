@@ -1,6 +1,7 @@
 """What jobs run on: the emulator's other services, and what may go wrong."""
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,8 +31,8 @@ class Supply(Protocol):
     def shortage(self, job: Any) -> Shortage | None:
         """Why there are no machines for this job now, if so."""
 
-    async def changed(self) -> None:
-        """Wait until it is worth asking again."""
+    def changed(self, job: Any) -> Awaitable[Any]:
+        """Done when it is worth asking again for this job, counted from the call."""
 
     def started(self, job: Any, index: int, attempt: int, machine: Machine) -> None:
         """A task runs on a machine now."""
@@ -46,8 +47,8 @@ class Plenty:
     def shortage(self, job: Any) -> Shortage | None:
         return None
 
-    async def changed(self) -> None:
-        await asyncio.Event().wait()
+    def changed(self, job: Any) -> Awaitable[Any]:
+        return asyncio.Event().wait()
 
     def started(self, job: Any, index: int, attempt: int, machine: Machine) -> None:
         """Nothing happens to it."""

@@ -1,6 +1,5 @@
 """The faults that are on, and what they have done so far."""
 
-import asyncio
 import itertools
 import random
 import secrets
@@ -48,7 +47,6 @@ class Book:
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
         self._active: dict[str, Active] = {}
-        self._changed = asyncio.Event()
         self.listeners: list[Callable[[Active], None]] = []
 
     def add(self, content: object) -> Active:
@@ -90,13 +88,7 @@ class Book:
     def __contains__(self, active: Active) -> bool:
         return active.id in self._active
 
-    async def changed(self) -> None:
-        """Wait for the next fault that comes or goes."""
-        await self._changed.wait()
-
     def _tell(self, active: Active) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
         for listener in self.listeners:
             listener(active)
 

@@ -137,7 +137,8 @@ class Preempt(Fault):
 class Exhaust(Fault):
     """No machines of this type and provisioning model in a region: Batch jobs wait in QUEUED, or with `fails` fail.
 
-    They go on when the fault is taken away. `reason` is ZONE_RESOURCE_POOL_EXHAUSTED or QUOTA_EXCEEDED.
+    They go on when the fault is taken away. Where several concern a job, the newest decides.
+    `reason` is ZONE_RESOURCE_POOL_EXHAUSTED or QUOTA_EXCEEDED.
     """
 
     kind: Literal["exhaust"]

@@ -1,6 +1,7 @@
 """Regions that run out of machines, and machines that are taken away."""
 
 import asyncio
+from collections.abc import Awaitable
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -11,6 +12,7 @@ from gcp_emulator.faults.book import Active, Book
 from gcp_emulator.faults.kinds import Exhaust, Preempt
 from gcp_emulator.run.names import project, region, short
 
+Wanted = tuple[str, str, str]  # region, machine type, provisioning model
 MODELS = ("", "STANDARD", "SPOT", "PREEMPTIBLE", "RESERVATION_BOUND", "FLEX_START")
 DETAILS = {
     "ZONE_RESOURCE_POOL_EXHAUSTED": "The zone 'projects/{project}/zones/{zone}' does not have enough resources "
@@ -25,20 +27,26 @@ class FaultySupply:
     def __init__(self, book: Book) -> None:
         self._book = book
         self._running: dict[tuple[str, int], tuple[Any, Machine]] = {}
-        book.listeners.append(self._strike_now)
+        self._waiting: dict[Wanted, asyncio.Event] = {}
+        book.listeners += [self._strike_now, self._tell]
 
     def shortage(self, job: Any) -> Shortage | None:
-        for active, fault in self._book.of(Exhaust):
-            wanted = (region(job.name), machine_type(job), MODELS[provisioning_model(job)])
-            known = (fault.region, fault.machine_type, fault.provisioning_model)
+        wanted = _wanted(job)
+        for active, fault in reversed(list(self._book.of(Exhaust))):
             active.seen += 1
-            if all(map(fnmatchcase, wanted, known)):
+            if _concerns(fault, wanted):
                 active.hits += 1
                 return Shortage(_event(job, fault), fault.fails)
         return None
 
-    async def changed(self) -> None:
-        await self._book.changed()
+    def changed(self, job: Any) -> Awaitable[Any]:
+        return self._waiting.setdefault(_wanted(job), asyncio.Event()).wait()
+
+    def _tell(self, active: Active) -> None:
+        """Tens of thousands may wait: only those whom a fault concerns hear that it came or went."""
+        if isinstance(active.fault, Exhaust):
+            for wanted in [wanted for wanted in self._waiting if _concerns(active.fault, wanted)]:
+                self._waiting.pop(wanted).set()
 
     def started(self, job: Any, index: int, attempt: int, machine: Machine) -> None:
         self._running[job.uid, index] = (job, machine)
@@ -61,6 +69,14 @@ class FaultySupply:
         active.seen += 1
         if active.strikes(fault.share, fault.times):
             asyncio.get_running_loop().call_later(fault.after_s, machine.lose, fault.code)
+
+
+def _wanted(job: Any) -> Wanted:
+    return region(job.name), machine_type(job), MODELS[provisioning_model(job)]
+
+
+def _concerns(fault: Exhaust, wanted: Wanted) -> bool:
+    return all(map(fnmatchcase, wanted, (fault.region, fault.machine_type, fault.provisioning_model)))
 
 
 def _event(job: Any, fault: Exhaust) -> str:

@@ -212,6 +212,20 @@ def test_a_job_without_machines_can_be_cancelled_or_fail(batch, faults):
     assert "CODE_GCE_QUOTA_EXCEEDED" in job.status.status_events[-1].description
 
 
+def test_of_two_shortages_the_newer_one_decides_and_ends_the_wait_of_those_it_concerns(batch, faults):
+    faults.add("exhaust", machine_type="few-*")
+    jobs = {}
+    for kind in ("few-1", "few-2"):
+        job = batch.job("true")
+        job.allocation_policy = {"instances": [{"policy": {"machine_type": kind}}]}
+        jobs[kind] = batch.create(job, kind).name
+    faults.add("exhaust", machine_type="few-2", fails=True)
+    assert batch.wait(jobs["few-2"]).status.state == State.FAILED
+    assert batch.client.get_job(name=jobs["few-1"]).status.state == State.QUEUED
+    faults.remove()
+    assert batch.wait(jobs["few-1"]).status.state == State.SUCCEEDED
+
+
 def pulling(batch):
     """A streaming pull in a thread of its own, and the code it ends with."""
     batch.listen()
