@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import jinja2
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gcp_jobs.errors import TemplateError
+from gcp_jobs.failure import FailureClass
 from gcp_jobs.settings import Settings
 from gcp_jobs.spec import Container, JobSpec, Network, Volume
 
@@ -31,13 +32,32 @@ OVERLAYS = ("local", "dev", "stg", "prod")
 
 
 class ExitCode(BaseModel):
-    """What one exit code of the container means."""
+    """What one exit code of the container means.
+
+    `class` is a failure class; without one `retry` decides between application and configuration. `dependency` names
+    what is down, such as "dog api": a breaker watches it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     means: str = Field(min_length=1)
     todo: str = ""
     retry: bool = True
+    class_: FailureClass | None = Field(default=None, alias="class")
+    dependency: str = ""
+
+    @property
+    def kind(self) -> FailureClass:
+        """The class of a failure with this code."""
+        if self.class_ is not None:
+            return self.class_
+        return FailureClass.APPLICATION if self.retry else FailureClass.CONFIGURATION
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if bool(self.dependency) != (self.class_ is FailureClass.DEPENDENCY_DOWN):
+            raise ValueError("class dependency_down and a `dependency` by name belong together")
+        return self
 
 
 @dataclass(frozen=True)
@@ -227,7 +247,7 @@ def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
         "exit_codes": ExitCode,
     }  # fmt: skip
     if path and path[0] in nested:
-        return list(nested[path[0]].model_fields)
+        return [field.alias or name for name, field in nested[path[0]].model_fields.items()]
     return [*JobSpec.model_fields, *_Policy.model_fields] if not path else list(model.model_fields)
 
 
