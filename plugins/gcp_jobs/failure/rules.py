@@ -13,11 +13,16 @@ from gcp_jobs.failure.classes import FailureClass
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A family. `in_log`: a container's own lines may say so too, not only the platform."""
+    """A family, and who may say so: the platform in an event, a container in its log."""
 
     kind: FailureClass
     phrases: re.Pattern[str]
     in_log: bool = True
+    in_event: bool = True
+
+    def knows(self, text: str, *, log: bool) -> bool:
+        """Whether the text is of this family."""
+        return (self.in_log if log else self.in_event) and bool(self.phrases.search(text))
 
 
 def _any(*phrases: str) -> re.Pattern[str]:
@@ -61,6 +66,17 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     MEMORY,
+    Rule(FailureClass.PREEMPTED, _any(r"\bpreempt(?:ed|ion)\b"), in_log=False),
+    Rule(
+        FailureClass.HOST_LOST,
+        _any(
+            r"\b(?:VM|instance|worker|host|node)\b.{0,60}(?:stopped|shut ?down|terminated|crashed) unexpectedly",
+            r"unexpectedly (?:stopped|shut down|terminated|rebooted)",
+            r"host ?(?:error|event|maintenance)",
+            r"(?:VM|instance) is (?:rebooted|recreated)",
+        ),
+        in_log=False,
+    ),
     Rule(
         FailureClass.QUOTA,
         _any(
@@ -69,8 +85,10 @@ RULES: tuple[Rule, ...] = (
             r"exceeded .{0,30}quota",
             r"(?:inadequate|insufficient) (?:\w+ )?quota",
             r"RESOURCE_?EXHAUSTED",
-            r"rate ?limit ?exceeded",
-            r"too many requests",
+            r"quota violated",
+            r"rate ?limits? ?exceeded",
+            r"exceeded (?:\w+ )?rate ?limits?",
+            r"too many .{0,30}(?:requests|operations|statements|jobs|connections|updates)",
             r"\b(?:error|http|status|code)\W{0,3}429\b",
             r"insufficient free IP",
             r"IP_SPACE_EXHAUSTED",
@@ -81,7 +99,12 @@ RULES: tuple[Rule, ...] = (
         _any(
             r"manifest .{0,80}(?:unknown|not found)",
             r"pull access denied",
-            r"(?:failed|error|unable|cannot) (?:to )?pull",
+            r"(?:failed|error|unable|cannot) (?:to )?(?:pull|resolve (?:reference|image))",
+            r"response from daemon: (?:.{0,20} )?(?:head|get|unauthorized|denied)\b",
+            r"OCI runtime",
+            r"(?:start|create|starting) (?:the )?container process",
+            r"executable file not found",
+            r"failed to create (?:shim )?task",
             r"(?:ImagePull|ErrImage)\w*",
             r"downloadArtifacts",
             r"permission to read the image",
@@ -119,6 +142,7 @@ RULES: tuple[Rule, ...] = (
             r"\bunauthenticated\b",
             r"\b(?:error|http|status|code)\W{0,3}40[13]\b",
             r"\b40[13] (?:client error|forbidden|unauthorized|access|permission)",
+            r"forbidden$",
         ),
     ),
     Rule(
@@ -136,7 +160,11 @@ RULES: tuple[Rule, ...] = (
             r"NOT_FOUND",
             r"(?:was |is )not found",
             r"\bnot found\b",
+            r"cannot be found",
             r"does ?n[o']t (?:exist|match)",
+            r"\b(?:is|are) (?:not|in)[ -]?(?:valid|compatible|allowed|available for)\b",
+            r"must (?:equal|match|not)\b",
+            r"not implemented",
             r"MISMATCH",
             r"field is invalid",
             r"must be (?:set|distinct|between|one of)",
@@ -149,7 +177,12 @@ RULES: tuple[Rule, ...] = (
     Rule(
         FailureClass.NETWORK,
         _any(
-            r"connection (?:was )?(?:reset|refused|aborted|closed|timed out|error)",
+            r"connection (?:was |is )?(?:reset|refused|aborted|closed|lost|dropped|broken|timed out|error)",
+            r"(?:closed|dropped|lost|reset|terminated) the connection",
+            r"(?:get|obtain|acquire) a connection",
+            r"\bSSL\w*error\b",
+            r"unexpected EOF|\bEOF occurred",
+            r"internal server error",
             r"\bE(?:CONN(?:RESET|REFUSED|ABORTED)|TIMEDOUT|PIPE|AI_AGAIN|NOTFOUND)\b",
             r"broken pipe",
             r"name resolution",
@@ -174,10 +207,12 @@ RULES: tuple[Rule, ...] = (
             r"remote end closed",
         ),
     ),
-    Rule(FailureClass.TIMED_OUT, _any(r"DEADLINE_?EXCEEDED", r"\btime[d -]*out\b"), in_log=False),
+    # a container that tells of a deadline speaks of a call of its own, the platform of the task's
+    Rule(FailureClass.NETWORK, _any(r"DEADLINE[_ ]?EXCEEDED"), in_event=False),
+    Rule(FailureClass.TIMED_OUT, _any(r"DEADLINE[_ ]?EXCEEDED", r"\btime[d -]*out\b"), in_log=False),
 )
 
 
 def match(text: str, *, log: bool) -> FailureClass | None:
     """Give the class of the first rule that knows the text. `log`: it is a line of the container's own."""
-    return next((r.kind for r in RULES if (r.in_log or not log) and r.phrases.search(text)), None)
+    return next((rule.kind for rule in RULES if rule.knows(text, log=log)), None)
