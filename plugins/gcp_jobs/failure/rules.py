@@ -38,7 +38,7 @@ MEMORY = Rule(
         r"exceed\w* .{0,40}memory limit",
         r"out[ -]of[ -]?memory",
         r"outofmemory",
-        r"\boom[ -]?kill",
+        r"\boom(?:\b|-?kill)",
         r"\bMemoryError\b",
         r"cannot allocate memory",
         r"bad_alloc",
@@ -82,8 +82,9 @@ RULES: tuple[Rule, ...] = (
         _any(
             r"quotas? .{0,80}exceeded",
             r"quota_?exceeded",
-            r"exceeded .{0,30}quota",
-            r"(?:inadequate|insufficient) (?:\w+ )?quota",
+            r"exceed(?:s|ed)? .{0,30}quota",
+            r"exceed(?:s|ed)? quota",
+            r"(?:inadequate|insufficient) (?:\S+ )?quota",
             r"RESOURCE_?EXHAUSTED",
             r"quota violated",
             r"rate ?limits? ?exceeded",
@@ -101,6 +102,9 @@ RULES: tuple[Rule, ...] = (
             r"pull access denied",
             r"(?:failed|error|unable|cannot) (?:to )?(?:pull|resolve (?:reference|image))",
             r"response from daemon: (?:.{0,20} )?(?:head|get|unauthorized|denied)\b",
+            r"\bname unknown\b",
+            r"unexpected status from (?:head|get) request",
+            r"repository .{0,60}(?:not found|does not exist)",
             r"OCI runtime",
             r"(?:start|create|starting) (?:the )?container process",
             r"executable file not found",
@@ -118,6 +122,7 @@ RULES: tuple[Rule, ...] = (
         FailureClass.CONFIGURATION,
         _any(
             r"\bconstraints/",
+            r"\borg(?:anization)? ?polic(?:y|ies)\b",
             r"constraint .{0,80}violated",
             r"CONDITION_?NOT_?MET",
             r"VPC (?:connector|Access)",
@@ -130,7 +135,7 @@ RULES: tuple[Rule, ...] = (
             r"PERMISSION_?DENIED",
             rf"permission {_PERMISSION_NAME} (?:is )?(?:required|denied)",
             rf"(?:required|lacks|not have) .{{0,40}}{_PERMISSION_NAME} (?:permission|access)",
-            rf"lacks .{{0,20}}permission {_PERMISSION_NAME}",
+            rf"(?:lacks|not have) .{{0,20}}permission {_PERMISSION_NAME}",
             r"permission denied (?:on|for|while) ",
             r"access ?denied(?:exception)?:",
             r"not authorized to ",
@@ -210,6 +215,11 @@ RULES: tuple[Rule, ...] = (
     # a container that tells of a deadline speaks of a call of its own, the platform of the task's
     Rule(FailureClass.NETWORK, _any(r"DEADLINE[_ ]?EXCEEDED"), in_event=False),
     Rule(FailureClass.TIMED_OUT, _any(r"DEADLINE[_ ]?EXCEEDED", r"\btime[d -]*out\b"), in_log=False),
+    Rule(
+        FailureClass.APPLICATION,
+        _any(r"\b(?:container|replica|process|command)\b.{0,30} exited with"),
+        in_log=False,
+    ),
 )
 
 

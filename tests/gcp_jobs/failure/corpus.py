@@ -1,6 +1,11 @@
 """The corpus of real messages, and how many of them get their right class.
 
-python -m tests.gcp_jobs.failure.corpus prints the share of each half, and what is missed.
+PYTHONPATH=plugins python -m tests.gcp_jobs.failure.corpus prints the share of each part, and what is missed.
+
+`rules` and `held_out` were collected first; the rules were written with only `rules` in view, but by somebody who had
+read both, so that their equal shares flatter. `later` and `blind` were collected after the rules were committed: on
+the first sight of them 27 of 47 and, after the families had grown by what `later` showed, 15 of 24 were right. Most
+of what was missed became `unknown`, which stops and says all that was seen.
 """
 
 import hashlib
@@ -14,6 +19,7 @@ from gcp_jobs.failure import Failure, explain
 from gcp_jobs.model import ExitInfo, JobRef, JobState, JobStatus
 
 FILE = Path(__file__).with_name("corpus.yaml")
+HALVES = ("rules", "held_out", "later", "blind")
 REF = JobRef("batch", "p", "europe-west1", "j")
 
 
@@ -61,9 +67,9 @@ def share(of: Iterable[Message]) -> tuple[int, int]:
 def main() -> None:
     """Print the share of each half and the messages that are missed."""
     found = messages()
-    for half in ("rules", "held_out", "later"):
+    for half in HALVES:
         right, total = share(m for m in found if m.half == half)
-        print(f"{half:9} {right}/{total} right ({right / total:.1%})" if total else f"{half:9} none")
+        print(f"{half:9} {right}/{total} right ({right / total:.1%})")
     for message in found:
         if not message.right:
             print(f"missed ({message.half}): {message.kind}, not {message.explained().kind}: {message.text}")
