@@ -53,6 +53,10 @@ bench-ingest: setup ## the ingestion beside a plain dlt pipeline (BREEDS_JSON: a
 bench-waiting: setup ## waits for many jobs, beside the stock provider's
 	@$(CLEAN) PYTHONPATH=include $(PY) benchmarks/waiting.py
 
+.PHONY: conformance
+conformance: setup ## the verdict for each state of a Batch job, beside the stock operator's
+	@$(CLEAN) GRPC_VERBOSITY=NONE PYTHONPATH=plugins:include:. $(PY) -m benchmarks.conformance
+
 .PHONY: compose-test
 compose-test: setup ## build the images, bring the stack up, run the DAG through the REST API, take it down
 	@$(LAPTOP) compose-test
