@@ -6,6 +6,7 @@
     ├── UnknownParams            a DAG run was started with params that the DAG does not have
     ├── ConnectionMissing        Airflow does not know the connection
     ├── EmulatorUnreachable      a *_EMULATOR_HOST is set and nobody answers there
+    ├── LedgerUnavailable        the ledger's database does not answer in time; what it should know waits
     ├── ApiError                 Google's API refused a call
     │   ├── TransientApiError    429, 500, 503, 504, a cut stream: the same call may succeed later
     │   │   └── QuotaExhausted   429: the same call will succeed once there is quota again
@@ -22,7 +23,7 @@
 Each carries what went wrong, where, and what to do next. `permanent` errors end the Airflow task without retries.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class GcpJobsError(Exception):
@@ -79,6 +80,10 @@ class EmulatorUnreachable(GcpJobsError):
     """A *_EMULATOR_HOST is set and nobody answers there."""
 
 
+class LedgerUnavailable(GcpJobsError):
+    """The ledger's database does not answer in time; what it should know waits."""
+
+
 class ApiError(GcpJobsError):
     """Google's API refused a call."""
 
@@ -120,7 +125,13 @@ class RefusedForGood(ApiError):
 
 
 class JobFailed(GcpJobsError):
-    """The job ended without success."""
+    """The job ended without success. `failure` and `exit_info` tell more, where they are known.
+
+    They are a gcp_jobs.failure.Failure and a gcp_jobs.model.ExitInfo.
+    """
+
+    failure: Any = None
+    exit_info: Any = None
 
 
 class JobFailedForGood(JobFailed):

@@ -129,6 +129,18 @@ class Settings(BaseSettings):
     api_patience_seconds: int = Field(
         300, ge=0, description="How long starting a job goes on through 429, 500, 503 and 504 answers."
     )
+    # the record of what ran
+    ledger_conn_id: Optional = Field(
+        "gcp_jobs_ledger",
+        description="Airflow connection (postgres or sqlite) of the ledger. Where Airflow does not know it: in local a "
+        "SQLite file in AIRFLOW_HOME, elsewhere no ledger. Empty: none.",
+    )
+    airflow_home: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] = Field(
+        Path("~/airflow"),
+        validation_alias="AIRFLOW_HOME",
+        validate_default=True,
+        description="Airflow's own; the embedded ledger lies there.",
+    )
     # waiting for jobs
     status_topic: Annotated[str | None, Field(pattern=_TOPIC), BeforeValidator(_none_if_empty)] = Field(
         None,

@@ -88,3 +88,7 @@ def test_the_wheel_brings_plugin_operator_and_trigger_without_a_plugins_folder(t
     assert found["operator"] == "gcp_jobs.operators.cloud_run"
     assert found["trigger"] == "gcp_jobs.triggers.job"
     assert found["where"].startswith(str(fresh))
+    command = [python, "-m", "gcp_jobs.ledger", "list"]  # makes its tables by the migrations in the wheel
+    listed = subprocess.run(command, env=env, cwd=tmp_path, **quiet)  # type: ignore[call-overload]
+    assert listed.returncode == 0, listed.stdout
+    assert listed.stdout.strip().endswith("gcp_jobs_ledger.db holds no such run"), listed.stdout
