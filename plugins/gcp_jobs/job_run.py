@@ -90,7 +90,7 @@ class JobRun:
         steps = wait(carry.ref, deadline=carry.deadline, period=self.period_s, log=self.log)
         ended: Ended = drive(steps, self.backend, carry.ref, follower)
         if follower:
-            follower.poll(last=True)
+            follower.finish()
         return ended
 
     def follower(self, carry: Carry, cursor: Mapping[str, Any] | None = None) -> LogFollower | None:

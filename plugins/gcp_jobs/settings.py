@@ -63,6 +63,12 @@ def _not_in_production(value: str | None, info: ValidationInfo) -> str | None:
     return value
 
 
+def _with_topic(value: str, info: ValidationInfo) -> str:
+    if value == "sink" and not info.data.get("log_topic"):
+        raise ValueError("allowed once GCP_JOBS_LOG_TOPIC is set")
+    return value
+
+
 Optional = Annotated[str | None, BeforeValidator(_none_if_empty)]
 _TOPIC = r"^(projects/[^/]+/topics/)?[A-Za-z][A-Za-z0-9_.~+%-]{2,254}$"
 _SUBSCRIPTION = r"^(projects/[^/]+/subscriptions/)?[A-Za-z][A-Za-z0-9_.~+%{}-]{2,254}$"
@@ -125,6 +131,21 @@ class Settings(BaseSettings):
     # limits
     log_reads_per_minute: int = Field(
         30, ge=1, description="Cloud Logging reads by this process a minute; Google's quota is 60 a project."
+    )
+    log_topic: Annotated[str | None, Field(pattern=_TOPIC), BeforeValidator(_none_if_empty)] = Field(
+        None,
+        description="Pub/Sub topic of a log sink that takes jobs' entries; needed where logs_by is sink.",
+    )
+    logs_by: Annotated[Literal["tail", "sink", "lists"], AfterValidator(_with_topic)] = Field(
+        "tail",
+        description="How a triggerer gets the log lines of all its jobs. tail: one live tail a project, of which "
+        "Google allows 10; sink: from log_topic; lists: entries.list for many jobs at once, the slowest.",
+    )
+    log_lines_per_job: int = Field(
+        10_000, ge=1, description="Lines of a job that its task log takes at once, and again in each hour."
+    )
+    log_settle_seconds: float = Field(
+        2.0, ge=0, le=60, description="How long a job's end waits for the last lines of its log."
     )
     api_patience_seconds: int = Field(
         300, ge=0, description="How long starting a job goes on through 429, 500, 503 and 504 answers."
@@ -226,8 +247,15 @@ class Settings(BaseSettings):
     @property
     def status_topic_name(self) -> str:
         """Full name of the status topic, empty where there is none."""
-        name = self.status_topic or ""
-        return name if not name or "/" in name else f"projects/{self.project}/topics/{name}"
+        return self._topic(self.status_topic)
+
+    @property
+    def log_topic_name(self) -> str:
+        """Full name of the topic of the log sink, empty where there is none."""
+        return self._topic(self.log_topic)
+
+    def _topic(self, name: str | None) -> str:
+        return f"projects/{self.project}/topics/{name}" if name and "/" not in name else name or ""
 
     @property
     def manage_jobs(self) -> bool:

@@ -65,12 +65,8 @@ class Log(Protocol):
 class Follower(Protocol):
     """Brings the run's log lines into the task log, at a pace of its own."""
 
-    def poll(self, *, last: bool = False) -> None:
-        """Emit what is new, if it is time to look; `last` looks in any case."""
-        ...
-
-    async def apoll(self, *, last: bool = False) -> None:
-        """Async form of `poll`."""
+    def poll(self) -> None:
+        """Emit what is new, if it is time to look."""
         ...
 
 
@@ -128,7 +124,7 @@ def wait(
             misses = 0
             trouble.reset()
             if known is None or known.state is not answer.state:
-                log.info("Execution %s is %s", ref, answer.state)
+                log.info("%s %s is %s", ref.noun.capitalize(), ref, answer.state)
                 pace.reset()
             known = answer
         else:
@@ -140,7 +136,7 @@ def wait(
         yield Do.LOG
         left = None if deadline is None else deadline - clock()
         if left is not None and left <= 0:
-            log.error("Execution %s is past its deadline and is being cancelled", ref)
+            log.error("%s %s is past its deadline and is being cancelled", ref.noun.capitalize(), ref)
             return Ended((yield from end(ref, log=log, clock=clock)), timed_out=True)
         if answer is not known:
             delay = trouble.take()
@@ -167,12 +163,12 @@ def end(
         if isinstance(answer, JobStatus):
             known = answer
             if known.terminal:
-                log.info("Execution %s ended: %s", ref, known.state)
+                log.info("%s %s ended: %s", ref.noun.capitalize(), ref, known.state)
                 return known
         elif isinstance(answer, NotFound) and (misses := misses + 1) >= MISSES:
             return _gone(ref, known)
         if clock() > until:
-            log.error("Execution %s has not confirmed its end within %.0f s", ref, patience)
+            log.error("%s %s has not confirmed its end within %.0f s", ref.noun.capitalize(), ref, patience)
             return None
         yield Sleep(pace.take())
 
@@ -236,10 +232,9 @@ async def adrive(
     steps: Generator[Step, Answer, Any],
     backend: Remote,
     ref: JobRef,
-    follower: Follower | None,
     sleep: Callable[[float], Any] = asyncio.sleep,
 ) -> Any:
-    """Async form of `drive`. `sleep` may return early: an event hub puts its own wait there."""
+    """Async form of `drive`; log lines come by themselves. `sleep` may return early: a hub puts its own wait there."""
     answer: Answer = None
     while True:
         try:
@@ -254,7 +249,5 @@ async def adrive(
                 answer = await backend.aget(ref)
             elif step is Do.CANCEL:
                 await backend.acancel(ref)
-            elif follower:
-                await follower.apoll()
         except GcpJobsError as error:
             answer = error

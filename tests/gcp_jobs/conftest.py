@@ -123,6 +123,7 @@ def emulator(emulator_process: Emulator, monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.setenv("AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT", "google-cloud-platform://")
     monkeypatch.setenv("GCP_JOBS_AIRFLOW_SERVICE_ACCOUNT", "airflow@test")
     monkeypatch.setenv("GCP_JOBS_LOG_READS_PER_MINUTE", "100000")
+    monkeypatch.setenv("GCP_JOBS_LOG_SETTLE_SECONDS", "0.2")
     settings.cache_clear()
     clients.forget()
     from gcp_jobs import logs

@@ -1,13 +1,11 @@
 """Shared by all waits of a process that use the same event loop, connection and topic."""
 
 import asyncio
-import contextvars
 import logging
 import random
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
 from weakref import WeakKeyDictionary
 
 from gcp_jobs import events
@@ -17,6 +15,7 @@ from gcp_jobs.hub.counts import Count, Counts, Report
 from gcp_jobs.hub.stream import Stream
 from gcp_jobs.hub.sweep import sweep
 from gcp_jobs.hub.waiter import Waiter
+from gcp_jobs.hub.works import Work, Works
 from gcp_jobs.model import JobRef
 from gcp_jobs.pace import Pace
 from gcp_jobs.settings import Settings, settings
@@ -27,7 +26,6 @@ log = logging.getLogger(__name__)
 SETTLE_S = 5.0
 LINGER_S = 60.0
 REPORT_S = 60.0
-RESTART_S = 10.0
 BURST = 100  # reads at once; thousands of calls begun in one moment would time out in their own queue
 
 Region = tuple[str, str, str]
@@ -46,11 +44,9 @@ class Hub:
         self._here = here
         self._waiters: dict[str, list[Waiter]] = {}
         self._paces: dict[Region, Pace] = {}
-        self._tasks: list[asyncio.Task[None]] = []
-        self._ending: list[asyncio.Task[None]] = []  # the loop itself holds tasks only weakly
+        self._works = Works()
         self._sweep_now = asyncio.Event()
         self._executions_told = False
-        self._idle: asyncio.TimerHandle | None = None
         self._report = Report(topic or "lists", self.counts)
 
     @property
@@ -77,29 +73,20 @@ class Hub:
 
     async def stop(self) -> None:
         """End what runs; the subscription goes with it."""
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._works.stop()
 
     # its life
 
     def _start(self) -> None:
-        if self._idle:
-            self._idle.cancel()
-            self._idle = None
-        if self._tasks:
+        self._works.wanted()
+        if self._works.running:
             return
-        works: list[Callable[[], Coroutine[Any, Any, None]]] = [self._sweeps, self._reports]
+        works: list[Work] = [self._sweeps, self._reports]
         if self.topic:
             given = _given(self._here, self.topic)
             self.stream = Stream(self.access, self.topic, given, self._hear, self._sweep_now.set)
             works.append(self.stream.run)
-        # a context of their own: else they would write into the log of the task that happened to come first
-        self._tasks = [
-            asyncio.get_running_loop().create_task(_keep(work), context=contextvars.Context())
-            for work in works
-        ]
+        self._works.begin(works)
 
     async def _settled(self, waiter: Waiter) -> None:
         if self.stream is None:
@@ -123,15 +110,8 @@ class Hub:
         mine.remove(waiter)
         if not mine:
             del self._waiters[waiter.key]
-        if not self._waiters and self._tasks:
-            loop = asyncio.get_running_loop()
-            self._idle = loop.call_later(LINGER_S, self._end, context=contextvars.Context())
-
-    def _end(self) -> None:
         if not self._waiters:
-            self._ending, self._tasks = self._tasks, []
-            for task in self._ending:
-                task.cancel()
+            self._works.linger(LINGER_S, lambda: bool(self._waiters))
 
     # what it hears and sees
 
@@ -195,16 +175,6 @@ class Hub:
         if region not in self._paces:
             self._paces[region] = Pace(self._here.job_reads_per_minute, burst=BURST)
         return self._paces[region]
-
-
-async def _keep(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a hub's work; a bug in it must not leave thousands of waits deaf for good."""
-    while True:
-        try:
-            await work()
-        except Exception:
-            log.exception("The hub's %s broke; it starts again in %.0f s", work.__name__, RESTART_S)
-        await asyncio.sleep(RESTART_S)
 
 
 def _jitter() -> float:

@@ -37,6 +37,8 @@ class Stream:
     :param subscription: full name of one made beforehand, empty to make one
     :param on_message: called with attributes and data of each message, which is then acknowledged
     :param on_change: called when the stream has opened or is in trouble; messages may have been missed before
+    :param what: what the messages are
+    :param setting: how the names of the settings for topic and subscription begin
     """
 
     def __init__(
@@ -46,6 +48,9 @@ class Stream:
         subscription: str,
         on_message: OnMessage,
         on_change: Callable[[], None],
+        *,
+        what: str = "jobs' states",
+        setting: str = "GCP_JOBS_STATUS",
     ) -> None:
         self.topic, self._given = topic, subscription
         self.subscription = subscription or _own_name(topic)
@@ -54,6 +59,7 @@ class Stream:
         self.reconnects = 0
         self.settled = asyncio.Event()
         self._access, self._on_message, self._on_change = access, on_message, on_change
+        self._what, self._setting = what, setting
         self._made = False
         self.gap = False  # whether somebody may have missed a message, so that opening is worth a sweep
         self._failures = 0
@@ -92,21 +98,23 @@ class Stream:
             labels={"managed-by": "gcp-jobs"},
         )
         try:
-            with _explained("subscribe to the states of jobs", self.topic, _CREATOR):
+            with _explained(f"subscribe to {self._what}", self.topic, _CREATOR):
                 try:
                     await api.create_subscription(wanted, timeout=30.0, retry=None)
                 except AlreadyExists:
                     log.debug("Subscription %s is there already", self.subscription)
         except NotFound as error:
-            todo = f"Make it: `gcloud pubsub topics create {self.topic}`, or correct GCP_JOBS_STATUS_TOPIC."
-            raise NotFound("the topic of jobs' states does not exist", where=self.topic, todo=todo) from error
+            todo = f"Make it: `gcloud pubsub topics create {self.topic}`, or correct {self._setting}_TOPIC."
+            raise NotFound(
+                f"the topic of {self._what} does not exist", where=self.topic, todo=todo
+            ) from error
         self._made = True
 
     async def _pull(self, api: Any) -> None:
         loop = asyncio.get_running_loop()
         opening: asyncio.TimerHandle | None = None
         try:
-            with _explained("pull the states of jobs", self.subscription, _CONSUMER):
+            with _explained(f"pull {self._what}", self.subscription, _CONSUMER):
                 call = await api.streaming_pull(requests=self._requests(), timeout=None, retry=None)
                 opening = loop.call_later(OPEN_S, self._opened)
                 async for answer in call:
@@ -114,9 +122,9 @@ class Stream:
                     self._take(type(answer).pb(answer).received_messages)
         except NotFound as error:
             self._made, self.gap = False, True
-            todo = "Make it on the status topic, or correct GCP_JOBS_STATUS_SUBSCRIPTION."
+            todo = f"Make it on the topic, or correct {self._setting}_SUBSCRIPTION."
             raise NotFound(
-                "the subscription to jobs' states does not exist", where=self.subscription, todo=todo
+                f"the subscription to {self._what} does not exist", where=self.subscription, todo=todo
             ) from error
         finally:
             if opening:
@@ -169,7 +177,7 @@ class Stream:
             return
         self.gap = True
         if self.trouble is None or str(self.trouble) != str(error):
-            log.error("Jobs' states come by lists now, slower: %s", error)
+            log.error("%s come by lists now, slower: %s", f"{self._what[0].upper()}{self._what[1:]}", error)
             self.trouble = error
             self.settled.set()
             self._on_change()

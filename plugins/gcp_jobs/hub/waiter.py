@@ -5,7 +5,6 @@ import contextvars
 import logging
 import math
 from datetime import datetime
-from typing import Protocol
 
 from gcp_jobs.backends.base import JobBackend
 from gcp_jobs.errors import GcpJobsError
@@ -18,16 +17,7 @@ from gcp_jobs.waiting import Log
 RECHECKS = (
     6  # the API may still say RUNNING when the event of the end has come: 1 s, 1.5 s ... some 20 s in all
 )
-LOG_TICK_S = 2.0
 _ORDER = [JobState.QUEUED, JobState.SCHEDULED, JobState.RUNNING, JobState.CANCELLATION_IN_PROGRESS]
-
-
-class Follows(Protocol):
-    """Brings log lines while the wait goes on."""
-
-    async def apoll(self, *, last: bool = False) -> None:
-        """Emit what is new, if it is time to look."""
-        ...
 
 
 class Waiter:
@@ -62,6 +52,8 @@ class Waiter:
         """An event is worth a read; `ends`: it says that the job is over."""
         self._hinted, self._by = True, By.EVENT
         if ends:
+            if not self._rechecks:
+                self.say("Told that %s %s has ended", self.ref.noun, self.ref)
             self._rechecks = RECHECKS
         self._wake()
 
@@ -118,17 +110,15 @@ class Waiter:
         """Ask for the job's end."""
         await self._backend.acancel(ref)
 
-    async def sleep(self, seconds: float, follower: Follows | None = None) -> None:
-        """Sleep until the hub has something to say, at most `seconds`; a follower's log lines come meanwhile."""
+    async def sleep(self, seconds: float) -> None:
+        """Sleep until the hub has something to say, at most `seconds`."""
         if self._rechecks:
             seconds = min(seconds, 1.5 ** (RECHECKS - self._rechecks))
             self._rechecks -= 1
         clock = asyncio.get_running_loop().time
         until = clock() + seconds
         while not self._pending and (left := until - clock()) > 0:
-            await self._rest(min(left, LOG_TICK_S) if follower else left)
-            if follower and not self._pending:
-                await follower.apoll()
+            await self._rest(left)
         self._pending = False
 
     async def _rest(self, seconds: float) -> None:

@@ -135,9 +135,9 @@ class JobOperator(RendersTemplates, BaseOperator):
             if not status.terminal and not timed_out:
                 self.log.info("%s %s is %s after all: waiting on", carry.ref.noun, carry.ref, status.state)
                 self._defer(carry, event["cursor"])
-            follower = run.follower(carry, event["cursor"])
+            follower = None if event.get("log_told") else run.follower(carry, event["cursor"])
             if follower:
-                follower.poll(last=True)
+                follower.finish()
             return self._verdict(status, carry, timed_out=timed_out)
 
     def resume_execution(

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from functools import partial
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -13,16 +13,16 @@ from gcp_jobs.backends.base import JobBackend
 from gcp_jobs.clients import Access
 from gcp_jobs.errors import GcpJobsError
 from gcp_jobs.hub import hub_for
-from gcp_jobs.logs import Cursor, LogFollower
+from gcp_jobs.logs import Cursor, Following, source_for
 from gcp_jobs.model import JobRef
 from gcp_jobs.waiting import Ended, adrive, end, wait
 
 
 class JobTrigger(BaseTrigger):
     """
-    Fires once, when the run is over: {"outcome": "ended" | "timed_out" | "error", "error", "cursor", "carry"}.
+    Fires once, when the run is over: {"outcome": "ended" | "timed_out" | "error", "error", "cursor", "carry", ...}.
 
-    The verdict itself is read again by whoever resumes: an event is a hint.
+    The verdict itself is read again by whoever resumes: an event is a hint. `log_told`: the log needs no more look.
 
     :param ref: the run, as JobRef.to_dict gives it
     :param access: how to reach Google, as Access.to_dict gives it
@@ -60,11 +60,16 @@ class JobTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait for the end and fire."""
         ref = JobRef.from_dict(self.ref)
-        follower = self._follower(ref)
+        cursor, told = Cursor.from_dict(self.cursor), False
         try:
-            ended = await self._wait(ref, follower)
-            if follower:
-                await follower.apoll(last=True)
+            async with self._following(ref) as following:
+                try:
+                    ended = await self._wait(ref)
+                    if following:
+                        await following.finish()
+                        told = True
+                finally:
+                    cursor = following.cursor if following else cursor
             event: dict[str, Any] = {"outcome": "timed_out" if ended.timed_out else "ended"}
         except GcpJobsError as error:
             event = {"outcome": "error", "error": str(error), "permanent": error.permanent}
@@ -73,20 +78,20 @@ class JobTrigger(BaseTrigger):
         ) as error:  # the outermost edge: an escaping error would fail the task without our verdict
             self.log.exception("The wait for %s broke", ref)
             event = {"outcome": "error", "error": f"{type(error).__name__}: {error}", "permanent": False}
-        cursor = follower.cursor if follower else Cursor.from_dict(self.cursor)
-        yield TriggerEvent({**event, "at": time.time(), "cursor": cursor.to_dict(), "carry": self.carry})
+        at = {"at": time.time(), "cursor": cursor.to_dict(), "log_told": told}
+        yield TriggerEvent({**event, **at, "carry": self.carry})
 
-    async def _wait(self, ref: JobRef, follower: LogFollower | None) -> Ended:
+    async def _wait(self, ref: JobRef) -> Ended:
         """Wait on the process' hub where there is one, else by reads of our own."""
         backend = await asyncio.to_thread(self.backend, ref)  # imports Google's libraries
         hub = hub_for(Access.from_dict(self.access))
         steps = wait(ref, deadline=self.deadline, period=self.period, log=self.log, told=hub is not None)
         ended: Ended
         if hub is None:
-            ended = await adrive(steps, backend, ref, follower)
+            ended = await adrive(steps, backend, ref)
             return ended
         async with hub.waiting(ref, backend, self.log) as waiter:
-            ended = await adrive(steps, waiter, ref, follower, partial(waiter.sleep, follower=follower))
+            ended = await adrive(steps, waiter, ref, waiter.sleep)
         return ended
 
     async def on_kill(self) -> None:
@@ -96,8 +101,8 @@ class JobTrigger(BaseTrigger):
 
     async def _cancel(self) -> None:
         ref = JobRef.from_dict(self.ref)
-        self.log.info("The task was ended by a user: cancelling execution %s", ref)
-        await adrive(end(ref, log=self.log), self.backend(ref), ref, None)
+        self.log.info("The task was ended by a user: cancelling %s %s", ref.noun, ref)
+        await adrive(end(ref, log=self.log), self.backend(ref), ref)
 
     def backend(self, ref: JobRef) -> JobBackend:
         """Give the backend that `ref` names."""
@@ -105,14 +110,14 @@ class JobTrigger(BaseTrigger):
 
         return backend_for(ref, Access.from_dict(self.access))
 
-    def _follower(self, ref: JobRef) -> LogFollower | None:
+    def _following(self, ref: JobRef) -> AbstractAsyncContextManager[Following | None]:
+        """Follow the run's log on the process' source."""
         if not self.follow_log:
-            return None
+            return nullcontext()
         log = self.log
 
         def emit(level: int, line: str) -> None:
             log.log(level, "%s", line)
 
-        return LogFollower(
-            ref, Access.from_dict(self.access), emit, Cursor.from_dict(self.cursor), show_task=self.show_task
-        )
+        source = source_for(Access.from_dict(self.access), ref.project)
+        return source.following(ref, emit, Cursor.from_dict(self.cursor), show_task=self.show_task)

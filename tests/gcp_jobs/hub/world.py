@@ -85,7 +85,7 @@ async def ended(hub: Hub, ref: JobRef, *, deadline: float | None = None, log: An
     """Wait for a job on a hub, as JobTrigger does."""
     steps = wait(ref, deadline=deadline, period=0.5, log=log, told=True)
     async with hub.waiting(ref, BatchBackend(Access()), log) as waiter:
-        found: Ended = await adrive(steps, waiter, ref, None, waiter.sleep)
+        found: Ended = await adrive(steps, waiter, ref, waiter.sleep)
     return found
 
 
