@@ -1,0 +1,186 @@
+"""`make bench-end-to-end`: a real Airflow, its triggerer and scheduler, and Batch jobs in the embedded cloud.
+
+1. From a job's end, as the job's own event tells it, to the start of the task after it: ours and the Google provider's.
+2. From a line that a running job writes to that line in Airflow's task log (ours: the other brings none).
+3. What thousands of deferred tasks cost a triggerer: memory and file handles of its two processes.
+
+Writes build/bench-end-to-end.json.
+"""
+
+import argparse
+import json
+import resource
+import signal
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
+from google.cloud.logging_v2.services.logging_service_v2.transports import LoggingServiceV2GrpcTransport
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT)]
+
+from benchmarks.airflow_stack import AirflowStack, own_place  # noqa: E402
+from benchmarks.deferred_tasks import measured  # noqa: E402
+from benchmarks.embedded_cloud import EmbeddedCloud, embedded  # noqa: E402
+
+from laptop.environment import PROJECT  # noqa: E402
+from laptop.progress import Progress  # noqa: E402
+
+HERE = Path(__file__).resolve().parent
+OURS, STOCK = "ours", "stock"
+JOB_S = 15.0  # how long a job runs once it may: its line has this long to arrive while it runs
+SPACING_S = 3.0  # between two ends, so that no task waits for another one's worker
+PATIENCE_S = 300.0
+
+
+@dataclass
+class Lines:
+    """Watches task logs for the line that each job writes, as somebody who looks at them would see it come."""
+
+    logs: Path
+    jobs: int
+    seen: dict[int, float] = field(default_factory=dict)
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._watch)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.05):
+            for number in set(range(self.jobs)) - set(self.seen):
+                files = self.logs.glob(f"dag_id=bench_{OURS}/*/task_id=job_{number}/*.log*")
+                if any(f'"line of {OURS} {number}"' in each.read_text(errors="replace") for each in files):
+                    self.seen[number] = time.time()
+
+
+def ends(cloud: EmbeddedCloud, side: str) -> dict[int, float]:
+    """When each job of a side succeeded, by the event that says so (epoch seconds)."""
+    found = {}
+    for job in cloud.jobs():
+        name, _, number = job.allocation_policy.instances[0].policy.machine_type.rpartition("-")
+        told: list[Any] = [
+            one.event_time for one in job.status.status_events if " to SUCCEEDED" in one.description
+        ]
+        if name == side and told:
+            found[int(number)] = max(each.timestamp() for each in told)
+    return found
+
+
+def written(cloud: EmbeddedCloud) -> dict[int, float]:
+    """When each job wrote its line, as Cloud Logging has it (epoch seconds)."""
+    with grpc.insecure_channel(cloud.grpc) as channel:
+        api = LoggingServiceV2Client(transport=LoggingServiceV2GrpcTransport(channel=channel))
+        names, query = [f"projects/{PROJECT}"], f'logName="projects/{PROJECT}/logs/batch_task_logs"'
+        entries: Any = api.list_log_entries(
+            request={"resource_names": names, "filter": query, "page_size": 1000}
+        )
+        start = f"line of {OURS} "
+        return {
+            int(entry.text_payload.removeprefix(start)): entry.timestamp.timestamp()
+            for entry in entries
+            if entry.text_payload.startswith(start)
+        }
+
+
+def side(stack: AirflowStack, cloud: EmbeddedCloud, name: str, jobs: int) -> list[float]:
+    """One side's seconds from each job's end to the start of the task after it."""
+    held = [cloud.hold(f"{name}-{number}") for number in range(jobs)]
+    dag, reads = f"bench_{name}", ("GetJob", "ListJobs")
+    before = cloud.count(*reads)
+    stack.run_dag(dag)
+    deferred = "SELECT count(*) FROM task_instance WHERE dag_id = %s AND state = 'deferred'"
+    stack.wait(
+        lambda: stack.rows(deferred, dag)[0][0] == jobs and cloud.count(*reads) - before >= jobs,
+        f"{name}: getting {jobs} jobs waited for", PATIENCE_S,
+    )  # fmt: skip
+    for fault in held:
+        cloud.release(fault)
+        stack.progress.still(f"{name}: jobs run")
+        time.sleep(SPACING_S)
+    query = "SELECT task_id, start_date FROM task_instance WHERE dag_id = %s AND task_id LIKE 'after_%%'"
+
+    def started() -> dict[int, float]:
+        rows = stack.rows(f"{query} AND start_date IS NOT NULL", dag)
+        return {int(task.removeprefix("after_")): at.timestamp() for task, at in rows}
+
+    stack.wait(lambda: len(started()) == jobs, f"{name}: the tasks after the jobs", PATIENCE_S)
+    ended, began = ends(cloud, name), started()
+    return sorted(began[number] - ended[number] for number in range(jobs))
+
+
+def at(share: float, values: Sequence[float]) -> float:
+    """The value below which `share` of the sorted values lie, in hundredths of a second."""
+    return round(values[min(len(values) - 1, int(share * len(values)))], 2)
+
+
+def latencies(jobs: int, progress: Progress) -> dict[str, Any]:
+    """Both sides one after the other in the same Airflow."""
+    settings = {
+        "BENCH_JOBS": str(jobs),
+        "BENCH_SECONDS": str(JOB_S),
+        "PYTHONPATH": str(HERE / "end_to_end_site"),
+    }
+    with own_place("end-to-end") as place, ExitStack() as ending:
+        cloud = ending.enter_context(embedded(place, progress))
+        stack = AirflowStack(place, cloud.exports, HERE / "end_to_end_dags", settings, progress)
+        ending.enter_context(stack).start_all()
+        lines = Lines(place.airflow_home / "logs", jobs)
+        with lines.watched():
+            ours = side(stack, cloud, OURS, jobs)
+            stack.wait(lambda: len(lines.seen) == jobs, "the last lines")
+        stock = side(stack, cloud, STOCK, jobs)
+        wrote = written(cloud)
+        late = sorted(lines.seen[number] - wrote[number] for number in range(jobs))
+    return {
+        "jobs": jobs,
+        **{f"{name}_{what}_s": at(share, values) for name, values in ((OURS, ours), (STOCK, stock))
+           for what, share in (("p50", 0.5), ("p95", 0.95), ("max", 1.0))},
+        "first_line_s": round(statistics.median(late), 2), "first_line_max_s": at(1.0, late),
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Measures, prints and writes."""
+    options = argparse.ArgumentParser(
+        description="From a job's end to the next task, through a real Airflow."
+    )
+    options.add_argument("--jobs", type=int, default=30, help="jobs a side")
+    options.add_argument(
+        "--deferred", type=int, default=5000, help="deferred tasks in the triggerer; 0: none"
+    )
+    asked = options.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    progress = Progress()
+    found = latencies(asked.jobs, progress)
+    if asked.deferred:
+        found |= measured(asked.deferred, progress)
+    table = Table("figure", "value")
+    for name, value in found.items():
+        table.add_row(name, str(value))
+    Console(width=None if sys.stdout.isatty() else 100).print(table)
+    (ROOT / "build").mkdir(exist_ok=True)
+    (ROOT / "build" / "bench-end-to-end.json").write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
