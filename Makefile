@@ -57,6 +57,10 @@ bench-waiting: setup ## waits for many jobs, beside the stock provider's
 conformance: setup ## the verdict for each state of a Batch job, beside the stock operator's
 	@$(CLEAN) GRPC_VERBOSITY=NONE PYTHONPATH=plugins:include:. $(PY) -m benchmarks.conformance
 
+.PHONY: bench-end-to-end
+bench-end-to-end: setup ## from a job's end to the next task through a real Airflow, beside the stock provider's
+	@$(CLEAN) PYTHONPATH=include $(PY) benchmarks/end_to_end.py
+
 .PHONY: compose-test
 compose-test: setup ## build the images, bring the stack up, run the DAG through the REST API, take it down
 	@$(LAPTOP) compose-test
