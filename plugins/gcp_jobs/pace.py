@@ -28,6 +28,16 @@ class Pace:
         self._tokens -= 1
         return max(0.0, -self._tokens / self._rate)
 
+    def give_back(self) -> None:
+        """A turn was not needed."""
+        self._tokens += 1
+
+    @property
+    def queue(self) -> float:
+        """How many turns are taken that have not come yet."""
+        self._fill()
+        return max(0.0, -self._tokens)
+
     def _fill(self) -> None:
         now = self._clock()
         self._tokens = min(self._most, self._tokens + (now - self._at) * self._rate)

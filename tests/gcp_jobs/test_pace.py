@@ -29,3 +29,11 @@ def test_a_call_that_cannot_wait_is_paid_back_by_those_that_can() -> None:
     assert pace.take(borrow=True)
     assert not pace.take()
     assert pace.turn() == 2.0
+
+
+def test_a_turn_that_is_given_back_lets_later_ones_come_sooner() -> None:
+    pace = Pace(60, clock=lambda: 0.0, burst=1)
+    assert [pace.turn() for _ in range(3)] == [0.0, 1.0, 2.0]
+    assert pace.queue == 2.0
+    pace.give_back()
+    assert pace.turn() == 2.0

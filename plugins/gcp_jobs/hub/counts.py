@@ -23,6 +23,7 @@ class Count(StrEnum):
     GARBAGE = "garbage"
     UNCLAIMED = "unclaimed"
     FIRST_READS = "first_reads"
+    FIRST_LISTED = "first_listed"
     CONFIRMING_READS = "confirming_reads"
     OTHER_READS = "other_reads"
     READ_ERRORS = "read_errors"

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from weakref import WeakKeyDictionary
 
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 SETTLE_S = 5.0
 LINGER_S = 60.0
 REPORT_S = 60.0
+CROWD = 500  # first reads that queue: from then on pages of a list are fewer calls, and sooner done
+CROWD_S = 1.0  # for others to come
 BURST = 100  # reads at once; thousands of calls begun in one moment would time out in their own queue
 
 Region = tuple[str, str, str]
@@ -45,7 +47,7 @@ class Hub:
         self._waiters: dict[str, list[Waiter]] = {}
         self._paces: dict[Region, Pace] = {}
         self._works = Works()
-        self._sweep_now = asyncio.Event()
+        self._sweep_now, self._crowd = asyncio.Event(), asyncio.Event()
         self._executions_told = False
         self._report = Report(topic or "lists", self.counts)
 
@@ -67,6 +69,9 @@ class Hub:
         try:
             self._start()
             await self._settled(waiter)
+            waiter.settled = True
+            if self._pace(ref).queue >= CROWD:
+                self._crowd.set()
             yield waiter
         finally:
             self._leave(waiter)
@@ -81,7 +86,7 @@ class Hub:
         self._works.wanted()
         if self._works.running:
             return
-        works: list[Work] = [self._sweeps, self._reports]
+        works: list[Work] = [self._sweeps, self._firsts, self._reports]
         if self.topic:
             given = _given(self._here, self.topic)
             self.stream = Stream(self.access, self.topic, given, self._hear, self._sweep_now.set)
@@ -146,13 +151,24 @@ class Hub:
                 log.debug("Time to look")
             everybody = self._sweep_now.is_set() or clock() >= last + here.sweep_seconds * _jitter()
             self._sweep_now.clear()
-            regions: dict[Region, list[Waiter]] = {}
-            for waiter in (waiter for several in self._waiters.values() for waiter in several):
-                if everybody or not self._will_hear(waiter):
-                    regions.setdefault(_region(waiter.ref), []).append(waiter)
-            for region, waiters in regions.items():
-                await sweep(waiters, self._paces[region])
+            await self._sweep((lambda _: True) if everybody else (lambda waiter: not self._will_hear(waiter)))
             last = clock() if everybody else last
+
+    async def _firsts(self) -> None:
+        """After a triggerer's start thousands want their first read at once: the list gives it to many of them."""
+        while True:
+            await self._crowd.wait()
+            await asyncio.sleep(CROWD_S)
+            self._crowd.clear()
+            await self._sweep(lambda waiter: not waiter.read)
+
+    async def _sweep(self, wanted: Callable[[Waiter], bool]) -> None:
+        regions: dict[Region, list[Waiter]] = {}
+        for waiter in (waiter for several in self._waiters.values() for waiter in several):
+            if waiter.settled and wanted(waiter):
+                regions.setdefault(_region(waiter.ref), []).append(waiter)
+        for region, waiters in regions.items():
+            await sweep(waiters, self._paces[region])
 
     def _will_hear(self, waiter: Waiter) -> bool:
         """Whether the run's end will be told: Batch jobs name their topic, Cloud Run's log sink has to prove itself."""

@@ -1,6 +1,5 @@
 """Looks once whether any of many waited-for runs has ended: by list or one by one, whichever costs fewer reads."""
 
-import asyncio
 import logging
 from collections.abc import Iterable
 
@@ -29,7 +28,7 @@ async def sweep(waiters: Iterable[Waiter], pace: Pace) -> None:
     oldest = min(w.created.timestamp() if w.created else 0.0 for several in left.values() for w in several)
     token, pages = "", 0
     while pages + 1 < len(left):
-        await asyncio.sleep(pace.turn())
+        pace.take(borrow=True)  # a page is instead of hundreds of reads, which may be queueing
         try:
             page = await first.backend.alist(first.ref.project, first.ref.region, token)
         except GcpJobsError as error:

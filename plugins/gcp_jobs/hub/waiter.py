@@ -25,7 +25,7 @@ class Waiter:
 
     __slots__ = (
         "_backend", "_by", "_context", "_future", "_hinted", "_known", "_learned", "_log", "_pace", "_pending",
-        "_rechecks", "counts", "created", "key", "ref", "topics",
+        "_rechecks", "counts", "created", "key", "read", "ref", "settled", "topics",
     )  # fmt: skip
 
     def __init__(self, ref: JobRef, backend: JobBackend, pace: Pace, counts: Counts, log: Log) -> None:
@@ -36,6 +36,8 @@ class Waiter:
         self._context = contextvars.copy_context()  # whose log lines are ours, whoever makes us write them
         self._future: asyncio.Future[None] | None = None
         self._pending = self._hinted = False
+        self.settled = False  # whether its hub listens, as far as it can: what is read from then on counts
+        self.read = False
         self._learned: JobStatus | None = None
         self._known: JobState | None = None
         self._by = By.FIRST_READ
@@ -66,8 +68,10 @@ class Waiter:
     def learn(self, status: JobStatus) -> None:
         """The sweep has read the job."""
         self.created, self.topics = status.created, self.topics.union(status.topics)
-        if status.state in TERMINAL or status.state is JobState.DELETION_IN_PROGRESS:
-            self._learned, self._by = status, By.SWEEP
+        if status.state in TERMINAL or status.state is JobState.DELETION_IN_PROGRESS or not self.read:
+            self._learned = status
+            if self.read:
+                self._by = By.SWEEP
             self._wake()
         else:
             self.tell(status.state)
@@ -91,9 +95,10 @@ class Waiter:
 
     async def aget(self, ref: JobRef) -> JobStatus:
         """Read the job when its turn has come; what an event has ended is read at once, what a sweep read not again."""
-        status, self._learned = self._learned, None
-        if status is None:
+        if self._learned is None:
             await self._turn()
+        status, self._learned = self._learned, None
+        if status is None or (self._hinted and not status.terminal):
             self._count_read()
             self._hinted = False
             try:
@@ -101,6 +106,8 @@ class Waiter:
             except GcpJobsError:
                 self.counts[Count.READ_ERRORS] += 1
                 raise
+        elif not self.read:
+            self.counts[Count.FIRST_LISTED] += 1
         self._note(status)
         if status.terminal:
             self.counts[WOKEN[self._by]] += 1
@@ -137,12 +144,14 @@ class Waiter:
         elif delay := self._pace.turn():
             clock = asyncio.get_running_loop().time
             until = clock() + delay
-            while not self._hinted and (left := until - clock()) > 0:
+            while not (self._hinted or self._learned) and (left := until - clock()) > 0:
                 await self._rest(left)
+            if self._learned:
+                self._pace.give_back()
         self._pending = False
 
     def _note(self, status: JobStatus) -> None:
-        self._known, self.created = status.state, status.created
+        self.read, self._known, self.created = True, status.state, status.created
         self.topics = self.topics.union(status.topics)
 
     def _count_read(self) -> None:

@@ -316,7 +316,7 @@ def test_log_lines_of_a_wait_appear_in_its_own_context_whoever_made_them(
 
 
 def test_a_thousand_waits_share_one_stream_and_hardly_read(world: World) -> None:
-    """Jobs that stay QUEUED cost no process; cancelled ones end."""
+    """Jobs that stay QUEUED cost no process; cancelled ones end. A few pages are most waits' first read."""
     world.fault("exhaust")
     seen: list[str] = []
 
@@ -332,6 +332,8 @@ def test_a_thousand_waits_share_one_stream_and_hardly_read(world: World) -> None
         waits = [asyncio.create_task(ended(hub, ref, log=log)) for ref in refs]
         await eventually(lambda: len(seen) == 1000, 60)
         before = world.emulator.count("GetJob")
+        assert hub.counts[Count.FIRST_READS] == before < 700
+        assert hub.counts[Count.FIRST_READS] + hub.counts[Count.FIRST_LISTED] == 1000
         await asyncio.to_thread(lambda: [world.cancel(ref) for ref in refs[:300]])
         for ref in refs[:300]:
             await asyncio.to_thread(world.publish, JobUID=ref.uid, NewJobState="CANCELLED")
