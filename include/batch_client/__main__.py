@@ -60,7 +60,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--user", default=os.environ.get("AIRFLOW_USER"), help="its password is AIRFLOW_PASSWORD"
     )
-    return parser.parse_args(argv)
+    return parser.parse_intermixed_args(argv)
 
 
 def _given(arguments: argparse.Namespace, params: Mapping[str, Schema]) -> dict[str, Any]:
@@ -139,26 +139,29 @@ def main(argv: list[str]) -> int:
         print(f"run-batch: {error}\nStart it with `make up`, or set AIRFLOW_URL.", file=sys.stderr)
         return NO_AIRFLOW
     except Refused as error:
-        return _explain(error, who, arguments.dag)
+        return _explain(error, who, arguments)
 
 
-def _explain(error: Refused, who: str, dag: str) -> int:
-    if error.status == 401:
-        print(f"run-batch: Airflow does not know {who}: {error}", file=sys.stderr)
-        return NOT_ALLOWED
-    if error.status == 403:
-        print(
-            f"run-batch: {who} may not start the DAG {dag}: a role is needed that may create its runs "
-            f"(user, op or admin, not viewer). {error}",
-            file=sys.stderr,
+def _explain(error: Refused, who: str, arguments: argparse.Namespace) -> int:
+    """Say what a refusal means and what to do; gives the exit code."""
+    dag, code, said = arguments.dag, NO_AIRFLOW, str(error)
+    if error.status == 401 or error.about_token:
+        code, said = NOT_ALLOWED, f"Airflow does not know {who}: {error}"
+    elif error.status == 403:
+        code = NOT_ALLOWED
+        said = (
+            f"{who} may not start the DAG {dag}: a role is needed that may create its runs "
+            f"(user, op or admin, not viewer). {error}"
         )
-        return NOT_ALLOWED
-    if error.status == 400:
-        print(f"run-batch: {error}", file=sys.stderr)
-        return BAD_INPUT
-    hint = f" Is there a DAG {dag}, and has Airflow read it already?" if error.status == 404 else ""
-    print(f"run-batch: {error}{hint}", file=sys.stderr)
-    return NO_AIRFLOW
+    elif error.status == 400:
+        code = BAD_INPUT
+    elif error.status == 404:
+        said = f"{error}. Is there a DAG {dag}, and has Airflow read it already?"
+    elif error.status == 409 and arguments.run_id:
+        code = FAILED
+        said = f"the DAG {dag} has a run {arguments.run_id} already: give another --run-id, or none"
+    print(f"run-batch: {said}", file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

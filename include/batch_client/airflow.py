@@ -16,6 +16,9 @@ class Refused(Exception):
     def __init__(self, status: int, said: str) -> None:
         super().__init__(f"Airflow answered {status}: {said}")
         self.status = status
+        self.about_token = (
+            status == 403 and "token" in said.lower()
+        )  # a wrong or old one is answered with 403 too
 
 
 class Unreachable(Exception):

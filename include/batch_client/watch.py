@@ -10,6 +10,7 @@ JOB = "gcp_jobs_owner"
 LINK = "gcp_jobs_batch_job_link"
 LOOK_S = 2.0
 ENDED = ("success", "failed")
+LOUD = ("error", "critical")  # shown even where Airflow's own pages fold its own lines away
 
 
 class Watch:
@@ -33,19 +34,25 @@ class Watch:
     def until_ended(self) -> bool:
         """Follow state and log to the end; whether it ended well."""
         while True:
-            state = self._look()
+            state = self._airflow.state(self._dag, self._run)
+            if state not in ENDED:
+                self._tell(state)
             self._look_for_job()
             self._follow()
             if state in ENDED:
+                self._tell(state)
                 return state == "success"
             time.sleep(LOOK_S)
 
     def _look(self) -> str:
         state = self._airflow.state(self._dag, self._run)
+        self._tell(state)
+        return state
+
+    def _tell(self, state: str) -> None:
         if state != self._state:
             print(f"state: {state}", flush=True)
             self._state = state
-        return state
 
     def _look_for_job(self) -> bool:
         if not self.job:
@@ -65,11 +72,15 @@ class Watch:
 
     def _print(self, which: str, task: str, attempt: int) -> None:
         now: Counter[tuple[str, str, str]] = Counter()
+        folded = False
         for entry in self._airflow.log(self._dag, self._run, task, attempt):
             event = str(entry.get("event", ""))
+            if event.startswith("::"):
+                folded = event.startswith("::group::")
+                continue
             key = (which, str(entry.get("timestamp", "")), event)
             now[key] += 1
-            if now[key] > self._printed[key] and not event.startswith("::"):
+            if now[key] > self._printed[key] and (not folded or entry.get("level") in LOUD):
                 print("\n".join([f"{_time(entry)} {event}", *_errors(entry)]), flush=True)
         self._printed |= now
 

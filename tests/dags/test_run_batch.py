@@ -25,11 +25,13 @@ class Airflow:
     def __init__(self, url: str, passwords: dict[str, str], folder: Path) -> None:
         self.url, self.passwords, self.folder = url, passwords, folder
 
-    def run_batch(self, *args: str, user: str = "admin", stdin: str = "") -> subprocess.CompletedProcess[str]:
+    def run_batch(
+        self, *args: str, user: str = "admin", token: str = "", stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         env = {k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW")}
         env |= {
             "AIRFLOW_URL": self.url, "AIRFLOW_USER": user, "AIRFLOW_PASSWORD": self.passwords.get(user, "wrong"),
-            "PYTHON": sys.executable,
+            "AIRFLOW_TOKEN": token, "PYTHON": sys.executable,
         }  # fmt: skip
         return subprocess.run(
             [str(SCRIPT), *args],
@@ -124,7 +126,7 @@ def _answers(url: str) -> bool:
 
 def test_it_submits_prints_job_and_link_and_follows_the_log_to_success(airflow: Airflow) -> None:
     ran = airflow.run_batch(
-        "--wait", 'java_app_args=["count", "--upto", "1000"]', "job_name_prefix=from-script"
+        'java_app_args=["count", "--upto", "1000"]', "--wait", "job_name_prefix=from-script"
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     lines = ran.stdout.splitlines()
@@ -132,7 +134,8 @@ def test_it_submits_prints_job_and_link_and_follows_the_log_to_success(airflow: 
     assert job.startswith("job: projects/local-project/locations/europe-west1/jobs/from-script-")
     assert any(line.startswith("link: http://127.0.0.1:") for line in lines)
     assert ran.stdout.count("168 primes") == 1
-    assert lines[-1].startswith("state: success") or "state: success" in lines
+    assert lines[-1] == "state: success"
+    assert [line for line in lines if "DagBag" in line or "attempt=" in line] == []
 
 
 def test_a_job_that_fails_is_the_verdict_with_cause_and_last_lines(airflow: Airflow) -> None:
@@ -171,6 +174,19 @@ def test_a_wrong_password_is_told(airflow: Airflow) -> None:
     ran = airflow.run_batch(user="nobody")
     assert ran.returncode == 4
     assert "Airflow does not know" in ran.stderr
+
+
+def test_a_wrong_token_is_told_apart_from_a_missing_right(airflow: Airflow) -> None:
+    ran = airflow.run_batch(user="", token="no-token")
+    assert ran.returncode == 4
+    assert "Airflow does not know the token's user" in ran.stderr
+
+
+def test_a_run_id_is_taken_once_and_the_second_time_says_so(airflow: Airflow) -> None:
+    assert airflow.run_batch("--run-id", "once").returncode == 0
+    again = airflow.run_batch("--run-id", "once")
+    assert again.returncode == 1
+    assert "the DAG batch_job has a run once already: give another --run-id" in again.stderr
 
 
 def test_where_no_airflow_is_it_says_how_to_start_one(unused_port: int) -> None:
