@@ -24,6 +24,7 @@ from gcp_emulator.faults.supply import FaultySupply
 from gcp_emulator.logs.batch import BatchLogs
 from gcp_emulator.logs.sinks import Sinks
 from gcp_emulator.logs.store import LogStore
+from gcp_emulator.logs.tails import Tails
 from gcp_emulator.logs.tasks import TaskLogs
 from gcp_emulator.metadata import MetadataServers
 from gcp_emulator.pubsub.broker import PubSub
@@ -160,7 +161,7 @@ class Emulator:
             "google.longrunning.Operations": operations,
             "google.cloud.secretmanager.v1.SecretManagerService": secrets,
             "google.logging.v2.ConfigServiceV2": ConfigServiceV2(self._sinks, str(PROJECT_NUMBER)),
-            "google.logging.v2.LoggingServiceV2": LoggingServiceV2(logs),
+            "google.logging.v2.LoggingServiceV2": LoggingServiceV2(logs, Tails(logs, self._faults)),
             "google.pubsub.v1.Publisher": Publisher(self._pubsub),
             "google.pubsub.v1.SchemaService": SchemaService(),
             "google.pubsub.v1.Subscriber": Subscriber(self._pubsub),

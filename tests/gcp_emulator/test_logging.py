@@ -10,7 +10,11 @@ import pytest
 from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import logging
-from google.cloud.logging_v2.types import TailLogEntriesRequest, WriteLogEntriesRequest
+from google.cloud.logging_v2.types import (
+    TailLogEntriesRequest,
+    TailLogEntriesResponse,
+    WriteLogEntriesRequest,
+)
 
 GLOBAL = {"type": "global"}
 
@@ -215,3 +219,93 @@ def test_a_client_that_goes_away_ends_its_tail(cloud):
     with cloud.http() as http:
         while http.get("/emulator/health").json()["logs"]["followers"]:
             pass
+
+
+def test_alternatives_of_many_runs_find_each_ones_entries_page_by_page(cloud):
+    """A reader of hundreds of jobs asks for all of them at once."""
+    for number in range(6):
+        write(cloud, f"a{number}", labels={"job_uid": f"uid-{number % 3}"})
+    write(cloud, "of both", labels={"job_uid": "uid-1", "run.googleapis.com/execution_name": "run-1"})
+    both = 'labels."run.googleapis.com/execution_name"="run-1" OR labels.job_uid=("uid-0" OR "uid-9")'
+    assert [entry.text_payload for entry in find(cloud, both, page_size=1)] == ["a0", "a3", "of both"]
+    later = '(labels.job_uid="uid-1" AND timestamp>="2999-01-01") OR labels.job_uid="uid-2"'
+    assert [entry.text_payload for entry in find(cloud, later)] == ["a2", "a5"]
+    newest = find(cloud, 'labels.job_uid=("uid-0" OR "uid-1")', order_by="timestamp desc", page_size=2)
+    assert [entry.text_payload for entry in newest] == ["of both", "a4", "a3", "a1", "a0"]
+    assert len(find(cloud, 'labels.job_uid="uid-0" OR textPayload="a1"')) == 3
+
+
+def tail(cloud, count=1, **options):
+    """The first answers of a tail, while somebody writes; over the bare API, as the sync client starts late."""
+
+    async def follow():
+        got = []
+        async with grpc.aio.insecure_channel(cloud.ready["grpc"]) as channel:
+            call = channel.stream_stream(
+                "/google.logging.v2.LoggingServiceV2/TailLogEntries",
+                request_serializer=TailLogEntriesRequest.serialize,
+                response_deserializer=TailLogEntriesResponse.deserialize,
+            )()
+            await call.write(TailLogEntriesRequest(resource_names=[f"projects/{cloud.project}"], **options))
+            while len(got) < count:
+                await asyncio.to_thread(write, cloud, "line")
+                try:
+                    async with asyncio.timeout(0.2):
+                        got.append(await anext(aiter(call)))
+                except TimeoutError:
+                    continue
+            call.cancel()
+        return got
+
+    return asyncio.run(follow())
+
+
+def test_a_tail_says_how_many_entries_it_left_out(cloud):
+    with cloud.http() as http:
+        fault = http.post("/emulator/faults", json={"kind": "suppress", "times": 2}).json()
+        try:
+            answers = tail(cloud, 3, buffer_window={"nanos": 1})
+        finally:
+            http.delete(f"/emulator/faults/{fault['id']}")
+    infos = [info for answer in answers for info in answer.suppression_info]
+    assert sum(info.suppressed_count for info in infos) == 2
+    assert {info.reason.name for info in infos} == {"RATE_LIMIT"}
+    assert answers[-1].entries
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"filter": f'textPayload="{"x" * 20_000}"'}, "characters"),
+        ({"buffer_window": {"seconds": 61}}, "buffer_window"),
+    ],
+)
+def test_a_tail_beyond_googles_limits_is_refused(cloud, options, said):
+    with pytest.raises(grpc.aio.AioRpcError, match=said) as refused:
+        tail(cloud, **options)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_a_project_has_ten_tails_and_gets_one_back_when_a_client_goes(cloud):
+    async def follow():
+        async with grpc.aio.insecure_channel(cloud.ready["grpc"]) as channel:
+            open_tail = channel.stream_stream("/google.logging.v2.LoggingServiceV2/TailLogEntries")
+            request = TailLogEntriesRequest.serialize(
+                TailLogEntriesRequest(resource_names=[f"projects/{cloud.project}"])
+            )
+            calls = []
+            for _ in range(11):
+                calls.append(open_tail())
+                await calls[-1].write(request)
+            over = await asyncio.gather(
+                *(asyncio.wait_for(call.code(), 1) for call in calls), return_exceptions=True
+            )
+            assert over.count(grpc.StatusCode.RESOURCE_EXHAUSTED) == 1
+            for call in calls:
+                call.cancel()
+
+    asyncio.run(follow())
+    with cloud.http() as http:
+        while http.get("/emulator/health").json()["logs"]["followers"]:
+            pass
+    assert tail(cloud, buffer_window={"nanos": 1})

@@ -87,6 +87,14 @@ class Cut(OnMethods):
     after_s: Seconds | None = None
 
 
+class Suppress(Fault):
+    """A share of the entries that live tails of logs would have given is left out, and counted there as suppressed."""
+
+    kind: Literal["suppress"]
+    share: Share = 1.0
+    times: Annotated[int, Field(ge=1)] | None = None
+
+
 class Messages(Fault):
     """Pub/Sub deliveries that are lost, doubled, late, or overtaken: each a share of those that match.
 
@@ -151,4 +159,6 @@ class Exhaust(Fault):
     fails: bool = False
 
 
-AnyFault = Annotated[Call | Quota | Cut | Messages | Preempt | Exhaust, Field(discriminator="kind")]
+AnyFault = Annotated[
+    Call | Quota | Cut | Suppress | Messages | Preempt | Exhaust, Field(discriminator="kind")
+]

@@ -1,6 +1,5 @@
 """google.logging.v2.LoggingServiceV2"""
 
-import asyncio
 import itertools
 import re
 from collections.abc import AsyncIterator
@@ -12,7 +11,8 @@ from google.protobuf.message import DecodeError
 from gcp_emulator.calls import Call
 from gcp_emulator.errors import InvalidArgument, NotFound
 from gcp_emulator.logs.query import Query
-from gcp_emulator.logs.store import Kept, LogStore, Position
+from gcp_emulator.logs.store import LogStore, Position
+from gcp_emulator.logs.tails import RATE_LIMIT, Tails
 from gcp_emulator.messages import LOGGING, AuditLog, LogEntry, message_class
 from gcp_emulator.pages import make_token, page_size, read_token
 
@@ -21,13 +21,16 @@ LOG_NAME = re.compile(r"(projects|folders|organizations|billingAccounts)/[^/]+/l
 ORDERS = {"": False, "timestamp asc": False, "timestamp": False, "timestamp desc": True}
 DEFAULT_PAGE = 50
 BUFFER_S = 2.0  # https://cloud.google.com/logging/docs/reference/v2/rpc: TailLogEntriesRequest.buffer_window
+LONGEST_BUFFER_S = 60.0
+LONGEST_FILTER = 20_000  # https://cloud.google.com/logging/quotas
 
 
 class LoggingServiceV2:
     """Writes, finds and follows log entries."""
 
-    def __init__(self, store: LogStore) -> None:
+    def __init__(self, store: LogStore, tails: Tails) -> None:
         self._store = store
+        self._tails = tails
 
     async def WriteLogEntries(self, request: Any, call: Call) -> Any:
         entries = [_completed(entry, request) for entry in request.entries]
@@ -39,7 +42,7 @@ class LoggingServiceV2:
         return message_class(f"{LOGGING}.WriteLogEntriesResponse")()
 
     async def ListLogEntries(self, request: Any, call: Call) -> Any:
-        query = Query.read(_parents(request.resource_names), request.filter)
+        query = _query(request)
         if request.order_by not in ORDERS:
             raise InvalidArgument(
                 f"order_by must be 'timestamp asc' or 'timestamp desc', not '{request.order_by}'"
@@ -49,7 +52,7 @@ class LoggingServiceV2:
         token = read_token(request.page_token, *scope)
         after = Position.read(token) if token else None
         size = page_size(request.page_size, DEFAULT_PAGE)
-        rest = _beyond(query.run(self._store, newest_first=newest_first), after, newest_first)
+        rest = query.run(self._store, newest_first=newest_first, after=after)
         found = list(itertools.islice(rest, size + 1))
         response = message_class(f"{LOGGING}.ListLogEntriesResponse")()
         response.entries.extend(kept.entry for kept in found[:size])
@@ -81,22 +84,26 @@ class LoggingServiceV2:
         request = await anext(aiter(requests), None)
         if request is None:
             return
-        query = Query.read(_parents(request.resource_names), request.filter)
-        window = (
-            request.buffer_window.ToTimedelta().total_seconds()
-            if request.HasField("buffer_window")
-            else BUFFER_S
+        query = _query(request)
+        window = BUFFER_S
+        if request.HasField("buffer_window"):
+            window = request.buffer_window.ToTimedelta().total_seconds()
+        if not 0 <= window <= LONGEST_BUFFER_S:
+            raise InvalidArgument(f"buffer_window must be 0s to {LONGEST_BUFFER_S:.0f}s, not {window}s")
+        kind = message_class(f"{LOGGING}.TailLogEntriesResponse")
+        async for answer in self._tails.follow(query, window):
+            response = kind(entries=answer.entries)
+            if answer.suppressed:
+                response.suppression_info.add(reason=RATE_LIMIT, suppressed_count=answer.suppressed)
+            yield response
+
+
+def _query(request: Any) -> Query:
+    if len(request.filter) > LONGEST_FILTER:
+        raise InvalidArgument(
+            f"filter has {len(request.filter)} characters, at most {LONGEST_FILTER} are allowed"
         )
-        answer = message_class(f"{LOGGING}.TailLogEntriesResponse")
-        with self._store.listen() as queue:
-            while True:
-                batch = [await queue.get()]
-                await asyncio.sleep(window)
-                while not queue.empty():
-                    batch.append(queue.get_nowait())
-                entries = [kept.entry for kept in sorted(batch) if query.fulfilled_by(kept.entry)]
-                if entries:
-                    yield answer(entries=entries)
+    return Query.read(_parents(request.resource_names), request.filter)
 
 
 def _completed(entry: Any, request: Any) -> Any:
@@ -139,12 +146,3 @@ def _parents(names: Any) -> list[str]:
             f"resource_names must hold names such as projects/my-project, not {list(names)}"
         )
     return parents
-
-
-def _beyond(found: Any, after: Position | None, newest_first: bool) -> Any:
-    """What follows a position in the order of the list."""
-
-    def passed(kept: Kept) -> bool:
-        return after is not None and (kept.position >= after if newest_first else kept.position <= after)
-
-    return itertools.dropwhile(passed, found)
