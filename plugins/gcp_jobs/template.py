@@ -7,12 +7,12 @@
     local:
       env: {LOG_LEVEL: debug}
 
-Mappings of an overlay are merged into the base's, other values replace them, null removes. `exit_codes` is policy:
-what an exit code of the container means, and whether another try could help.
+Mappings of an overlay are merged into the base's, other values replace them, null removes. `exit_codes` says what an
+exit code of the container means, and `policy` what follows a failure (gcp_jobs/policy.py).
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from gcp_jobs.errors import TemplateError
 from gcp_jobs.failure import FailureClass
+from gcp_jobs.policy import CLASSES, BreakerLimits, Ladder, Policy, Retry
 from gcp_jobs.settings import Settings
 from gcp_jobs.spec import Container, JobSpec, Network, Volume
 
@@ -66,12 +67,16 @@ class JobTemplate:
 
     spec: JobSpec
     exit_codes: Mapping[int, ExitCode]
+    policy: Policy = field(default_factory=Policy)
 
 
-class _Policy(BaseModel):
+class _Beside(BaseModel):
+    """What stands in a template beside the spec: it changes what follows a run, not the run."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     exit_codes: dict[int, ExitCode] = {}
+    policy: Policy = Policy()
 
 
 class FolderLoader(jinja2.BaseLoader):
@@ -122,7 +127,7 @@ def parse(
     document = _load(text, source)
     overlay = document.get(settings.environment) or {}
     merged = _merge(document["base"], overlay)
-    policy = {k: merged.pop(k) for k in list(merged) if k in _Policy.model_fields}
+    beside = {k: merged.pop(k) for k in list(merged) if k in _Beside.model_fields}
     values = (
         _defaults(settings, backend) | merged | {k: v for k, v in (overrides or {}).items() if v is not None}
     )
@@ -133,8 +138,8 @@ def parse(
         top = path.split(".", 1)[0]
         return f"{settings.environment if top in overlay else 'base'}.{path}"
 
-    exit_codes = _check(_Policy, policy, source, place).exit_codes
-    return JobTemplate(_check(JobSpec, values, source, place), exit_codes)
+    checked = _check(_Beside, beside, source, place)
+    return JobTemplate(_check(JobSpec, values, source, place), checked.exit_codes, checked.policy)
 
 
 def inline(
@@ -246,9 +251,17 @@ def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
         "network": Network, "volumes": Volume, "sidecars": Container, "init_containers": Container,
         "exit_codes": ExitCode,
     }  # fmt: skip
+    if path[:1] == ("policy",):
+        nested = {
+            **dict.fromkeys(CLASSES, Retry),
+            "ladder": Ladder,
+            "breaker": BreakerLimits,
+            "policy": Policy,
+        }
+        path = path[1:] or path
     if path and path[0] in nested:
-        return [field.alias or name for name, field in nested[path[0]].model_fields.items()]
-    return [*JobSpec.model_fields, *_Policy.model_fields] if not path else list(model.model_fields)
+        return [f.alias or name for name, f in nested[path[0]].model_fields.items()]
+    return [*JobSpec.model_fields, *_Beside.model_fields] if not path else list(model.model_fields)
 
 
 def _nearest(key: str, allowed: Iterable[str]) -> str:
