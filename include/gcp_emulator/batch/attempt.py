@@ -134,6 +134,8 @@ class Attempt:
         if result.end is End.EXITED and result.exit_code == 0:
             self._say("INFO", f"Runnable {name} of task {self._work.name} exited with status 0")
             return 0
+        if result.end is End.NOT_STARTED and runnable.HasField("container"):
+            self._log(index, "stderr", f"docker: {result.message}")  # where `docker run` itself would say it
         said = result.message or f"exit status {result.exit_code}"
         self._say(
             "ERROR",

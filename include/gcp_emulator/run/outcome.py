@@ -6,6 +6,8 @@ from grpc import StatusCode
 
 from gcp_emulator.runtime.model import End, TaskResult
 
+MEMORY_HELP = "https://cloud.google.com/run/docs/configuring/memory-limits"
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -45,7 +47,8 @@ def outcome(result: TaskResult) -> Outcome:
         return Outcome(_number(StatusCode.DEADLINE_EXCEEDED), text, 0, result.message)
     if result.end is End.OUT_OF_MEMORY:
         text = "The configured memory limit was reached."
-        return Outcome(_number(StatusCode.RESOURCE_EXHAUSTED), text, result.exit_code, result.message)
+        line = f"{result.message} Consider increasing the memory limit, see {MEMORY_HELP}"
+        return Outcome(_number(StatusCode.RESOURCE_EXHAUSTED), text, result.exit_code, line)
     if result.end is End.NOT_STARTED:
         return Outcome(
             _number(StatusCode.FAILED_PRECONDITION), result.message, result.exit_code, result.message

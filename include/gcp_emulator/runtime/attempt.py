@@ -20,7 +20,6 @@ from gcp_emulator.supervisor.order import Order
 
 GRACE_S = 10.0
 _MIB = 1024 * 1024
-_MEMORY_HELP = "https://cloud.google.com/run/docs/configuring/memory-limits"
 _T = TypeVar("_T")
 
 
@@ -110,8 +109,7 @@ class Attempt:
         self._peak = max(self._peak, used)
         if self._limit is not None and used > self._limit:
             limit, found = self._limit // _MIB, math.ceil(used / _MIB)
-            message = f"Memory limit of {limit} MiB exceeded with {found} MiB used. "
-            message += f"Consider increasing the memory limit, see {_MEMORY_HELP}"
+            message = f"Memory limit of {limit} MiB exceeded with {found} MiB used."
             self._settle(End.OUT_OF_MEMORY, message, 137)
             self._kill()
 

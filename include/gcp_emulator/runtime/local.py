@@ -18,7 +18,7 @@ from gcp_emulator.runtime.image import Image, find_image
 from gcp_emulator.runtime.model import End, LogSink, TaskResult, TaskSpec
 from gcp_emulator.runtime.pretend import pretend, pretends
 from gcp_emulator.runtime.sandbox import Isolation, Sandbox, detect, discard, make_volumes
-from gcp_emulator.runtime.standins import COMMANDS, stand_in
+from gcp_emulator.runtime.standins import COMMANDS, VM, stand_in
 from gcp_emulator.supervisor.order import Order
 
 Metadata = Callable[[str, str], Awaitable[str]]
@@ -58,7 +58,7 @@ class Runtime:
         except ImageNotFound as error:
             if found := stand_in(image):
                 return found
-            public = ", ".join(sorted(COMMANDS))
+            public = ", ".join(sorted(COMMANDS.keys() - {VM}))
             raise ImageNotFound(
                 image, f"{error.how_to_add} Public images that need none: {public}."
             ) from None

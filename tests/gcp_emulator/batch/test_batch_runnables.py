@@ -43,6 +43,8 @@ def test_a_missing_image_fails_the_task_and_says_how_to_add_one(batch):
     (said,) = batch.lines(job, "batch_agent_logs", "severity=ERROR")
     assert "add a folder" in said
     assert "need none: alpine" in said
+    (line,) = batch.lines(job)
+    assert line.startswith("docker: Image 'europe-docker.pkg.dev/p/r/python:1' not found: add a folder")
 
 
 def test_variables_come_from_every_level_and_from_batch(batch):
