@@ -50,8 +50,8 @@ bench-ingest: setup ## the ingestion beside a plain dlt pipeline (BREEDS_JSON: a
 	@$(CLEAN) PYTHONPATH=include $(PY) benchmarks/ingest.py
 
 .PHONY: bench-waiting
-bench-waiting: setup ## waits for many jobs, beside the stock provider's
-	@$(CLEAN) PYTHONPATH=include $(PY) benchmarks/waiting.py
+bench-waiting: setup ## waits for up to 50,000 jobs, beside the stock provider's (fewer: ARGS='--stock 100 --ours 100')
+	@$(CLEAN) PYTHONPATH=include $(PY) benchmarks/waiting.py $(ARGS)
 
 .PHONY: conformance
 conformance: setup ## the verdict for each state of a Batch job, beside the stock operator's

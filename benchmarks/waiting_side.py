@@ -1,58 +1,34 @@
 """One side of `make bench-waiting` in a process of its own: N triggers in Airflow's own TriggerRunner.
 
-`python waiting_side.py PLAN RESULT`: PLAN is JSON {"side", "jobs": [[name, uid]...], "groups", "spread_s", "steady_s",
-"url", "front"}; the jobs wait for machines, group n for type `bench-n`, until a fault lets the group fail.
+`python waiting_side.py PLAN RESULT`: PLAN is JSON {"side", "jobs": [[name, uid]...], "front"}. Says `idle` when all is
+loaded, waits for a line, starts the triggers, says `waiting` when each has read its job. RESULT is there when all have
+fired; at the next line it is written in any case, and the process ends.
 """
 
 import asyncio
 import contextlib
 import json
+import os
 import resource
 import sys
 import time
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-import psutil
-
-PATIENCE_S = 180.0
-
-
-@dataclass
-class Emulator:
-    """What the benchmark asks of the emulator, blocking."""
-
-    url: str
-
-    def count(self, method: str) -> int:
-        """How often anybody called a method since it started."""
-        with urllib.request.urlopen(f"{self.url}/emulator/calls") as answer:
-            calls = json.load(answer)["calls"]
-        return sum(call["count"] for call in calls if call["method"].endswith(f"/{method}"))
-
-    def faults(self) -> dict[str, str]:
-        """Ids of the faults that keep jobs waiting, by machine type."""
-        with urllib.request.urlopen(f"{self.url}/emulator/faults") as answer:
-            faults = json.load(answer)["faults"]
-        return {fault["machine_type"]: fault["id"] for fault in faults if not fault["fails"]}
-
-    def keep_waiting(self, machine_type: str) -> None:
-        """There are no machines of this type."""
-        self._send("POST", "", {"kind": "exhaust", "machine_type": machine_type})
-
-    def let_fail(self, machine_type: str, waiting: str) -> None:
-        """The jobs that wait for this machine type fail now."""
-        self._send("POST", "", {"kind": "exhaust", "machine_type": machine_type, "fails": True})
-        self._send("DELETE", f"/{waiting}")
-
-    def _send(self, method: str, path: str, body: Any = None) -> None:
-        data = json.dumps(body).encode() if body else None
-        headers = {"content-type": "application/json"}
-        request = urllib.request.Request(f"{self.url}/emulator/faults{path}", data, headers, method=method)
-        urllib.request.urlopen(request).close()
+LOOK_S = 0.25
+# what both sides load is no waiter's memory
+LOADED = (
+    "airflow.jobs.triggerer_job_runner",
+    "airflow.providers.google.cloud.triggers.cloud_batch",
+    "gcp_jobs.backends.choice",
+    "gcp_jobs.identity",
+    "gcp_jobs.triggers.job",
+    "google.cloud.batch_v1",
+    "google.pubsub_v1",
+)
 
 
 @dataclass
@@ -127,48 +103,57 @@ def stock(jobs: list[list[str]], front: str) -> list[Any]:
     ]
 
 
-async def measure(plan: dict[str, Any], log: Any) -> dict[str, Any]:
-    """Waits for all jobs and gives the figures; `fired` holds each event's time and payload."""
-    import google.cloud.batch_v1
-    import google.pubsub_v1  # noqa: F401 - what both sides load is no waiter's memory
+async def run(plan: dict[str, Any], log: Any, write: Callable[[str], Any]) -> None:
+    """Waits for all jobs; writes time and payload of each one's event (`fired`, by name), and what woke the waits."""
+    for module in LOADED:
+        import_module(module)
 
-    jobs, emulator = plan["jobs"], Emulator(plan["url"])
-    triggers = ours(jobs) if plan["side"] == "ours" else stock(jobs, plan["front"])
-    process = psutil.Process()
-    reads, rss = await asyncio.to_thread(_reads, emulator), process.memory_info().rss
-    runner = Runner(triggers, log)
+    jobs, lines, parent = plan["jobs"], await _lines(), _parent()
+    print("idle", file=parent, flush=True)
+    await lines.readline()
+    runner = Runner(ours(jobs) if plan["side"] == "ours" else stock(jobs, plan["front"]), log)
     tasks = runner.start()
-    await _until(lambda: _reads(emulator) - reads >= len(jobs))
-    await asyncio.sleep(2)
-    before = (await asyncio.to_thread(_reads, emulator), _cpu(), time.monotonic())
-    await asyncio.sleep(plan["steady_s"])
-    after = (await asyncio.to_thread(_reads, emulator), _cpu(), time.monotonic())
-    job_minutes = len(jobs) * (after[2] - before[2]) / 60
-    steady = {
-        "reads_per_job_minute": (after[0] - before[0]) / job_minutes,
-        "cpu_ms_per_job_minute": (after[1] - before[1]) * 1000 / job_minutes,
-        "rss_kb_per_waiter": (process.memory_info().rss - rss) / 1024 / len(jobs),
-        "sockets": len([c for c in process.net_connections("tcp") if c.status == "ESTABLISHED"]),
-    }
-    held = await asyncio.to_thread(emulator.faults)
-    for machine_type, fault in sorted(held.items()):
-        await asyncio.to_thread(emulator.let_fail, machine_type, fault)
-        await asyncio.sleep(plan["spread_s"] / len(held))
-    await asyncio.wait(tasks, timeout=PATIENCE_S)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    telling = asyncio.create_task(_tell(plan["side"], len(jobs), parent))
+    stop = asyncio.create_task(lines.readline())
+    over: set[asyncio.Future[Any]] = {asyncio.gather(*tasks), stop}
+    await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
     fired = {jobs[number][0]: [at, payload] for number, (at, payload) in runner.fired.items()}
-    return {**steady, "fired": fired, "woken_by": _woken_by(plan["side"])}
+    write(json.dumps({"fired": fired, "woken_by": _woken_by(plan["side"])}))
+    await stop
+    for task in (*tasks, telling):
+        task.cancel()
+    await asyncio.gather(*tasks, telling, return_exceptions=True)
 
 
-def _reads(emulator: Emulator) -> int:
-    return emulator.count("GetJob") + emulator.count("ListJobs")
+def _parent() -> TextIO:
+    """Who started us; what else is printed, such as Airflow's log lines, goes to stderr from now on."""
+    parent = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return parent
 
 
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+async def _lines() -> asyncio.StreamReader:
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
+    return reader
+
+
+async def _tell(side: str, count: int, parent: TextIO) -> None:
+    """Our waits know best when each of them has begun; how often the others read is seen from outside."""
+    while side == "ours" and _begun() < count:
+        await asyncio.sleep(LOOK_S)
+    print("waiting", file=parent, flush=True)
+
+
+def _begun() -> int:
+    from gcp_jobs.clients import Access
+    from gcp_jobs.hub import hub_for
+    from gcp_jobs.hub.counts import Count
+
+    hub = hub_for(Access())
+    return hub.counts[Count.FIRST_READS] + hub.counts[Count.FIRST_LISTED] if hub else 0
 
 
 def _woken_by(side: str) -> dict[str, int]:
@@ -182,16 +167,15 @@ def _woken_by(side: str) -> dict[str, int]:
     return {by: hub.counts[count] if hub else 0 for by, count in WOKEN.items()}
 
 
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not await asyncio.to_thread(condition):
-            await asyncio.sleep(0.5)
-
-
 if __name__ == "__main__":
     with contextlib.suppress(ValueError, OSError):
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+    def write(text: str) -> None:
+        draft = Path(f"{sys.argv[2]}.draft")
+        draft.write_text(text)
+        draft.replace(sys.argv[2])
+
     with Path("triggers.log").open("w") as log:
-        figures = asyncio.run(measure(json.loads(Path(sys.argv[1]).read_text()), log))
-    Path(sys.argv[2]).write_text(json.dumps(figures))
+        asyncio.run(run(json.loads(Path(sys.argv[1]).read_text()), log, write))

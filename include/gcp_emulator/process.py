@@ -30,13 +30,14 @@ def start(
     env_cache: Path | None = None,
     project: str | None = None,
     batch_delay: float | None = None,
+    pubsub: str | None = None,
     log: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Run an emulator for the length of the context; gives what its ready file says (grpc, rest, env, pid).
 
-    Ports are free ones unless given; `log` takes its output (else thrown away once it is ready), `env`
-    replaces the environment that it starts in.
+    Ports are free ones unless given; `pubsub` (host:port) is another Pub/Sub for Batch's notifications,
+    `log` takes its output (else thrown away once it is ready), `env` replaces the environment that it starts in.
     """
     with tempfile.TemporaryDirectory(prefix="gcp-emulator-start-") as folder:
         ready = Path(folder) / "ready.json"
@@ -47,7 +48,7 @@ def start(
             "--env-cache": env_cache,
             "--project": project,
         }
-        given["--batch-delay"] = batch_delay
+        given |= {"--batch-delay": batch_delay, "--pubsub": pubsub}
         options = [text for name, value in given.items() if value is not None for text in (name, str(value))]
         command = [sys.executable, "-m", "gcp_emulator", "--ready-file", str(ready), *options]
         command += ["--grpc-port", str(grpc_port), "--rest-port", str(rest_port)]
