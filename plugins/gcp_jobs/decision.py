@@ -200,6 +200,8 @@ def _only(spec: JobSpec, tasks: tuple[int, ...]) -> dict[str, Any]:
 
 
 def _left(failure: Failure) -> str:
+    if failure.kind is FailureClass.CANCELLED:
+        return "cancelled: whoever did it wants no other, so neither we nor Airflow's retries make one"
     if failure.permanent or failure.kind in PERMANENT:
         return f"{failure.kind}: another try would end alike, so neither we nor Airflow's retries make one"
     if failure.kind in (FailureClass.APPLICATION, FailureClass.UNKNOWN):

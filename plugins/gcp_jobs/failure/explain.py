@@ -32,7 +32,7 @@ class ExitMeaning(Protocol):
 class Failure:
     """One failure explained.
 
-    :param permanent: another try of the same would end alike
+    :param permanent: another try of the same would end alike, or is not wanted
     :param evidence: what the class was read from; for `unknown` all that was seen
     :param dependency: the name of what was down, for dependency_down
     """
@@ -175,9 +175,9 @@ def _by_state(seen: Evidence) -> Failure | None:
         return Failure(_F.GONE, cause + _quoted(seen.event), TODO[_F.GONE], evidence="state GONE")
     if seen.state is JobState.CANCELLED:
         cause = f"the {seen.noun} was cancelled outside this task"
-        return Failure(
-            _F.CANCELLED, cause + _quoted(seen.event), TODO[_F.CANCELLED], evidence="state CANCELLED"
-        )
+        cause += _quoted(seen.event)
+        # whoever cancelled it wants no other: Airflow's retries make none either
+        return Failure(_F.CANCELLED, cause, TODO[_F.CANCELLED], permanent=True, evidence="state CANCELLED")
     return None
 
 

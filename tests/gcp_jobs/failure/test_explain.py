@@ -37,7 +37,7 @@ MEANINGS: Any = {
     ("state", "reason", "message", "exit_info", "kind", "permanent"),
     [
         ("GONE", "", "last seen RUNNING", ExitInfo(), "gone", False),
-        ("CANCELLED", "CANCELLED", "", ExitInfo(), "cancelled", False),
+        ("CANCELLED", "CANCELLED", "", ExitInfo(), "cancelled", True),
         ("FAILED", "CONTAINER_MISSING", "Image 'x' not found.", ExitInfo(), "image", True),
         ("FAILED", "SECRETS_ACCESS_CHECK_FAILED", "secret 's' not found", ExitInfo(), "permission", True),
         ("FAILED", "VPC_NETWORK_NOT_FOUND", "", ExitInfo(), "configuration", True),
