@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk.module_loading import import_string
+from tests.gcp_jobs.hub.world import World
 
 from gcp_jobs.backends.base import RunRequest
 from gcp_jobs.backends.batch import BatchBackend
@@ -135,6 +136,24 @@ def test_any_of_a_set_is_enough(emulator: Any, run_operator: Run) -> None:
     )
     assert ran.state == "success", ran.log
     BACKEND.cancel(slow)
+
+
+@both
+def test_want_of_quota_ends_no_wait(emulator: Any, run_operator: Run, deferrable: bool) -> None:
+    world, stem = World(emulator, ""), f"scarce-{deferrable}".lower()
+    names = [f"{stem}-{n}" for n in range(3)]
+    for name in names:
+        submit(name, "sleep 1")
+    for nth in ([1], [6, 7, 8]):  # the first look, and those at the jobs' ends
+        world.fault("call", code="RESOURCE_EXHAUSTED", methods=["*/GetJob", "*/ListJobs"], nth=nth)
+    try:
+        ran = run_operator(
+            BatchJobSensor, f"sensor_{stem.replace('-', '_')}", job_names=names, poke_interval=1, deferrable=deferrable
+        )  # fmt: skip
+    finally:
+        world.heal()
+    assert ran.state == "success", ran.log
+    assert ran.result["states"] == {"SUCCEEDED": 3}
 
 
 def test_past_its_timeout_it_says_so_and_the_job_runs_on(emulator: Any, run_operator: Run) -> None:

@@ -95,21 +95,28 @@ class JobSetTrigger(BaseTrigger):
 
     async def _end(self, backend: JobBackend, ref: JobRef) -> JobStatus:
         """Wait until the job is there, then until it has ended; gives its last status."""
-        pace = Backoff(FIRST_LOOK_S, self.period)
-        while not ref.uid:
-            try:
-                ref = (await backend.aget(ref)).ref
-            except (NotFound, TransientApiError) as error:
-                self.log.debug("Not there yet: %s", error)
-                await asyncio.sleep(pace.take())
+        if not ref.uid:
+            ref = (await self._read(backend, ref, patient=(NotFound, TransientApiError))).ref
         alone = JobTrigger(ref=ref.to_dict(), access=self.access, period=self.period, follow_log=False)
         async for event in alone.run():
             if event.payload["outcome"] == "error":
                 raise ApiError(f"the wait broke: {event.payload['error']}", where=ref.name)
         try:
-            return await backend.aget(ref)
+            return await self._read(backend, ref, patient=(TransientApiError,))
         except NotFound:
             return JobStatus(ref, JobState.GONE)
+
+    async def _read(
+        self, backend: JobBackend, ref: JobRef, *, patient: tuple[type[GcpJobsError], ...]
+    ) -> JobStatus:
+        """A job's status, asked for until the answer is none of these errors."""
+        pace = Backoff(FIRST_LOOK_S, self.period)
+        while True:
+            try:
+                return await backend.aget(ref)
+            except patient as error:
+                self.log.debug("No status of %s yet: %s", ref, error)
+            await asyncio.sleep(pace.take())
 
 
 async def _all_pages(backend: Any, jobs: JobSet) -> list[JobRef]:
