@@ -88,6 +88,9 @@ class Access:
         return cls.of(**{k: v for k, v in value.items() if k in cls.__slots__})
 
 
+_accounts: dict[Access, str] = {}
+
+
 def emulator(api: Api) -> str | None:
     """Address (host:port) of the emulator for an API, None for Google itself."""
     found: str | None = getattr(settings(), f"{_HOSTS.get(api, 'cloud_run')}_emulator_host")
@@ -157,8 +160,12 @@ def _build(api: Api, access: Access, hook: "GoogleBaseHook", *, is_async: bool) 
     kind = getattr(package, f"{api}{'Async' if is_async else ''}Client")
     address = emulator(api)
     if address is None:
+        account = getattr(hook.get_credentials(), "service_account_email", "")
+        _accounts[access] = (
+            account if "@" in str(account) else ""
+        )  # a machine's own is "default" before its first use
         return _for_google(kind, api, access, hook, is_async)
-    account = caller(access, hook)
+    account = _accounts[access] = caller(access, hook)
     if access.transport == "rest" and not is_async:
         from google.oauth2.credentials import Credentials
 
@@ -193,6 +200,13 @@ def caller(access: Access, hook: "GoogleBaseHook") -> str:
     chain = access.impersonation_chain or hook.extras.get("impersonation_chain") or ()
     names = [name.strip() for name in chain.split(",")] if isinstance(chain, str) else list(chain)
     return names[-1] if names else settings().airflow_service_account
+
+
+def caller_of(access: Access) -> str:
+    """Say who calls, to grant a right to: the account as far as a client of ours has told, and where it comes from."""
+    connection = f"Airflow's connection {access.gcp_conn_id!r}"
+    account = _accounts.get(access) or (access.impersonation_chain or ("",))[-1]
+    return f"{account} ({connection})" if account else f"The identity of {connection}"
 
 
 def credentials(access: Access) -> tuple[Any, str | None]:

@@ -10,13 +10,15 @@ from gcp_jobs.errors import ApiError, JobFailed, JobTimedOut, NotFound
 from gcp_jobs.failure import explain, listed
 from gcp_jobs.links import log_url
 from gcp_jobs.logs import Cursor, LogFollower, tail
-from gcp_jobs.model import ExitInfo, JobRef, JobResult, JobSpec, JobState, JobStatus
+from gcp_jobs.model import TERMINAL, ExitInfo, JobRef, JobResult, JobSpec, JobState, JobStatus
 from gcp_jobs.once import Attempt, Launcher, Started, StateStore
 from gcp_jobs.settings import settings
 from gcp_jobs.template import ExitCode
 from gcp_jobs.waiting import Ended, Log, drive, end, patiently, wait
 
 T = TypeVar("T")
+_OVERTIME = "Raise timeout_seconds, or find out in its log where the time went."
+_NEVER_STARTED = "Raise timeout_seconds, or try another machine type, zone, region or provisioning model."
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +108,16 @@ class JobRun:
             show_task=carry.show_task,
         )
 
-    def read(self, ref: JobRef) -> JobStatus:
-        """Read the truth once, through passing faults; a run that is not there is GONE."""
+    def read(self, ref: JobRef, seen: str = "", said: str = "") -> JobStatus:
+        """Read the truth once, through passing faults; a run that is not there is GONE, or what it was seen to be.
+
+        :param seen: the state in which a wait ended, which a later deletion does not replace
+        :param said: what was said of it then
+        """
         try:
             return self._patiently(lambda: self.backend.get(ref))
         except NotFound:
-            return JobStatus(ref, JobState.GONE)
+            return JobStatus(ref, JobState(seen) if seen in TERMINAL else JobState.GONE, message=said)
 
     def end(self, ref: JobRef) -> JobStatus | None:
         """Cancel a run that nobody waits for any more, and confirm its end (None: unconfirmed)."""
@@ -130,22 +136,28 @@ class JobRun:
         if status.state is JobState.SUCCEEDED:
             return JobResult.of(status, ExitInfo(code=0), carry.digest)
         if timed_out:
-            raise JobTimedOut(
-                f"the job did not end within its deadline and was cancelled (it is {status.state})",
-                where=status.ref.name,
-                todo="Raise timeout_seconds, or find out in its log where the time went."
-                + listed(tail(status.ref, self.access)),
-            )
+            raise self._late(status)
         raise self._failure(status, exit_codes)
 
-    def _failure(self, status: JobStatus, exit_codes: Mapping[int, ExitCode]) -> JobFailed:
+    def _late(self, status: JobStatus) -> JobTimedOut:
+        what = f"the job did not end within its deadline and was cancelled (it is {status.state})"
+        if status.started is None:
+            why = f": {status.message}" if status.message else ""
+            return JobTimedOut(f"{what}; it never started{why}", where=status.ref.name, todo=_NEVER_STARTED)
+        lines = listed(tail(status.ref, self.access))
+        return JobTimedOut(what, where=status.ref.name, todo=f"{_OVERTIME}{lines}")
+
+    def _failure(
+        self, status: JobStatus, exit_codes: Mapping[int, ExitCode], identity: str = ""
+    ) -> JobFailed:
         try:
             exit_info = self.backend.exit_info(status)
         except ApiError as error:
             self.log.warning("No exit code: %s", error)
             exit_info = ExitInfo()
         linked = replace(status, log_uri=log_url(status.ref))
-        return explain(status, exit_info, exit_codes).error(linked, tail(status.ref, self.access))
+        lines = tail(status.ref, self.access)
+        return explain(status, exit_info, exit_codes, lines, identity).error(linked, lines)
 
     def _patiently(self, ask: Callable[[], T]) -> T:
         return patiently(ask, patience=settings().api_patience_seconds, log=self.log)

@@ -152,8 +152,9 @@ class JobStatus:
 class JobResult:
     """What a finished job leaves in XCom: small and typed.
 
-    `execution` is the run, on Batch the uid of its job. `queued_s` runs from creation to start, `duration_s` from start
-    to end, both in seconds; `digest` is the spec's where the run had one.
+    `execution` is the run, on Batch the uid of its job; `job` is the job's id, `job_name` its full name.
+    `notifications_configured`: the run itself tells a Pub/Sub topic all its states. `queued_s` runs from creation to
+    start, `duration_s` from start to end, both in seconds; `digest` is the spec's where the run had one.
     """
 
     execution: str
@@ -167,6 +168,8 @@ class JobResult:
     tasks: dict[str, int]
     digest: str = ""
     log_uri: str = ""
+    job_name: str = ""
+    notifications_configured: bool = False
 
     @classmethod
     def of(cls, status: JobStatus, exit_info: ExitInfo, digest: str = "") -> Self:
@@ -187,6 +190,8 @@ class JobResult:
             tasks=asdict(status.counts),
             digest=digest,
             log_uri=status.log_uri,
+            job_name=status.ref.parent,
+            notifications_configured=bool(status.topics),
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def test_each_refusal_becomes_the_error_that_says_what_to_do(
 
 def test_a_missing_right_names_the_role_that_has_it() -> None:
     with (
-        pytest.raises(PermissionRefused, match=r"needs roles/run\.invoker there"),
+        pytest.raises(PermissionRefused, match=r"needs roles/run\.invoker\."),
         explained("x", "y", "roles/run.invoker"),
     ):
         raise google.PermissionDenied("no")

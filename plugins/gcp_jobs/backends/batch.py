@@ -63,7 +63,7 @@ class BatchBackend:
             parent=_parent(ref), job_id=ref.job, job=job,
             request_id=str(uuid.uuid5(_NAMESPACE, f"{ref.name} {request.run_key}")),
         )  # fmt: skip
-        with explained("create the job", ref.name, _WRITER):
+        with explained("create the job", ref.name, _WRITER, self.access):
             try:
                 made = self._api().create_job(create, timeout=_WRITE_S, retry=None)
             except google.AlreadyExists:
@@ -85,18 +85,18 @@ class BatchBackend:
 
     def get(self, ref: JobRef) -> JobStatus:
         """Read a job's status once; raises NotFound, also where another job bears its name now."""
-        with explained("read the job", ref.name, _VIEWER):
+        with explained("read the job", ref.name, _VIEWER, self.access):
             return _same(to_status(self._api().get_job(name=ref.name, timeout=_READ_S)), ref)
 
     async def aget(self, ref: JobRef) -> JobStatus:
         """Async form of `get`."""
-        with explained("read the job", ref.name, _VIEWER):
+        with explained("read the job", ref.name, _VIEWER, self.access):
             api = await clients.async_client("BatchService", self.access)
             return _same(to_status(await api.get_job(name=ref.name, timeout=_READ_S)), ref)
 
     def cancel(self, ref: JobRef) -> None:
         """Ask for a job's end; one that has ended already is no error."""
-        with explained("cancel the job", ref.name, _EDITOR):
+        with explained("cancel the job", ref.name, _EDITOR, self.access):
             try:
                 self._api().cancel_job(batch_v1.CancelJobRequest(name=ref.name), timeout=_WRITE_S)
             except (google.FailedPrecondition, google.Aborted):
@@ -104,7 +104,7 @@ class BatchBackend:
 
     async def acancel(self, ref: JobRef) -> None:
         """Async form of `cancel`."""
-        with explained("cancel the job", ref.name, _EDITOR):
+        with explained("cancel the job", ref.name, _EDITOR, self.access):
             api = await clients.async_client("BatchService", self.access)
             try:
                 await api.cancel_job(batch_v1.CancelJobRequest(name=ref.name), timeout=_WRITE_S)
@@ -126,7 +126,7 @@ class BatchBackend:
         """
         request = _listing(project, region, text, "")
         found: list[JobStatus] = []
-        with explained("list the jobs", request.parent, _VIEWER):
+        with explained("list the jobs", request.parent, _VIEWER, self.access):
             for job in self._api().list_jobs(request, timeout=_READ_S):
                 status = to_status(job)
                 if since and status.created and status.created < since:
@@ -138,7 +138,7 @@ class BatchBackend:
         """Read one page of a region's jobs, newest first: one call of the API."""
         request = _listing(project, region, text, token)
         request.page_size = _LIVE_PAGE
-        with explained("list the jobs", request.parent, _VIEWER):
+        with explained("list the jobs", request.parent, _VIEWER, self.access):
             api = await clients.async_client("BatchService", self.access)
             found = await anext(aiter((await api.list_jobs(request, timeout=_READ_S)).pages))
         return Page(tuple(map(to_status, found.jobs)), found.next_page_token)
@@ -148,7 +148,7 @@ class BatchBackend:
         request = batch_v1.ListTasksRequest(
             parent=f"{status.ref.name}/taskGroups/{GROUP}", filter="State=FAILED", page_size=_PAGE
         )
-        with explained("read the tasks", status.ref.name, _VIEWER):
+        with explained("read the tasks", status.ref.name, _VIEWER, self.access):
             page = next(iter(self._api().list_tasks(request, timeout=_READ_S).pages))
         return to_exit_info(page.tasks, status.message)
 

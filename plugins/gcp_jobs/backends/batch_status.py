@@ -20,19 +20,20 @@ _TO_STATE = re.compile(r"Job state is set from \w+ to (\w+)")
 
 
 def to_status(job: batch_v1.Job) -> JobStatus:
-    """Read a job. Its status events, which need not be in order of time, say when it started and why it failed."""
+    """Read a job. Its status events, in no order of time, say when it started, what keeps it, and why it failed."""
     where = JobRef.parse(job.name, "batch")
     state = _state(job)
     events = list(job.status.status_events)
-    message = _message(events) if state is JobState.FAILED else ""
+    failed, started = state is JobState.FAILED, _at(events, JobState.RUNNING.value)
+    message = _message(events) if failed else "" if started else _want(events)
     ended = _at(events, state.value) or _time(job.update_time) if state in TERMINAL else None
     return JobStatus(
         ref=JobRef("batch", where.project, where.region, where.job, uid=job.uid),
         state=state,
-        reason=found[0] if (found := _REASON.search(message)) else "",
+        reason=found[0] if failed and (found := _REASON.search(message)) else "",
         message=message,
         created=_time(job.create_time),
-        started=_at(events, "RUNNING"),
+        started=started,
         ended=ended,
         counts=_counts(job),
         run_key=job.labels.get(RUN_KEY_LABEL, ""),
@@ -78,6 +79,13 @@ def _message(events: list[batch_v1.StatusEvent]) -> str:
     ending = [e for e in ordered if _reached(e) == JobState.FAILED.value]
     last = (ending or ordered)[-1:]
     return last[0].description if last else ""
+
+
+def _want(events: list[batch_v1.StatusEvent]) -> str:
+    """What a job that has not started is short of: its newest event beside changes of state."""
+    others = [e for e in events if not _reached(e)]
+    last = max(others, key=lambda e: _time(e.event_time) or datetime.min, default=None)
+    return last.description if last else ""
 
 
 def _at(events: list[batch_v1.StatusEvent], state: str) -> datetime | None:

@@ -40,14 +40,14 @@ class CloudRunBackend:
             lines = self.drift(spec)
         except NotFound:
             job.name = ""
-            with explained("create the job", ref.parent, _WRITER):
+            with explained("create the job", ref.parent, _WRITER, self.access):
                 parent = ref.parent.rpartition("/jobs/")[0]
                 request = run_v2.CreateJobRequest(parent=parent, job=job, job_id=ref.job)
                 self._jobs().create_job(request, timeout=_WRITE_S).result(timeout=_DEFINITION_S)
             return Change.CREATED
         if not lines:
             return Change.NONE
-        with explained("update the job", ref.parent, _WRITER):
+        with explained("update the job", ref.parent, _WRITER, self.access):
             self._jobs().update_job(job=job, timeout=_WRITE_S).result(timeout=_DEFINITION_S)
         return Change.UPDATED
 
@@ -55,7 +55,7 @@ class CloudRunBackend:
         """Say how the definition differs from the spec, one line a field; raises NotFound when there is none."""
         ref = messages.ref(spec)
         messages.to_job(spec)
-        with explained("read the job", ref.parent, _VIEWER):
+        with explained("read the job", ref.parent, _VIEWER, self.access):
             try:
                 found = self._jobs().get_job(name=ref.parent, timeout=_READ_S)
             except google.NotFound as error:
@@ -79,25 +79,25 @@ class CloudRunBackend:
 
     def submit(self, request: RunRequest) -> JobRef:
         """Start an execution. Cloud Run knows no idempotency key: look for `request.run_key` before asking again."""
-        with explained("run the job", request.job.parent, _RUNNER):
+        with explained("run the job", request.job.parent, _RUNNER, self.access):
             operation = self._jobs().run_job(messages.to_run_request(request), timeout=_WRITE_S)
         return JobRef.parse(operation.metadata.name)
 
     def get(self, ref: JobRef) -> JobStatus:
         """Read an execution's status once; raises NotFound."""
-        with explained("read the execution", ref.name, _VIEWER):
+        with explained("read the execution", ref.name, _VIEWER, self.access):
             found = clients.client("Executions", self.access).get_execution(name=ref.name, timeout=_READ_S)
         return to_status(found)
 
     async def aget(self, ref: JobRef) -> JobStatus:
         """Async form of `get`."""
-        with explained("read the execution", ref.name, _VIEWER):
+        with explained("read the execution", ref.name, _VIEWER, self.access):
             api = await clients.async_client("Executions", self.access)
             return to_status(await api.get_execution(name=ref.name, timeout=_READ_S))
 
     def cancel(self, ref: JobRef) -> None:
         """Ask for an execution's end; one that has ended already is no error."""
-        with explained("cancel the execution", ref.name, _INVOKER):
+        with explained("cancel the execution", ref.name, _INVOKER, self.access):
             try:
                 clients.client("Executions", self.access).cancel_execution(name=ref.name, timeout=_WRITE_S)
             except google.FailedPrecondition:
@@ -105,7 +105,7 @@ class CloudRunBackend:
 
     async def acancel(self, ref: JobRef) -> None:
         """Async form of `cancel`."""
-        with explained("cancel the execution", ref.name, _INVOKER):
+        with explained("cancel the execution", ref.name, _INVOKER, self.access):
             api = await clients.async_client("Executions", self.access)
             try:
                 await api.cancel_execution(name=ref.name, timeout=_WRITE_S)
@@ -115,7 +115,7 @@ class CloudRunBackend:
     def list(self, job: JobRef, *, since: datetime | None = None) -> Sequence[JobStatus]:
         """List a job's executions, newest first, down to those created before `since`."""
         found: list[JobStatus] = []
-        with explained("list the executions", job.parent, _VIEWER):
+        with explained("list the executions", job.parent, _VIEWER, self.access):
             api = clients.client("Executions", self.access)
             for execution in api.list_executions(parent=job.parent, timeout=_READ_S):
                 status = to_status(execution)
@@ -127,7 +127,7 @@ class CloudRunBackend:
     async def alist(self, project: str, region: str, token: str = "") -> Page:
         """Read one page of the executions of all jobs of a region, newest first: one call of the API."""
         parent = f"projects/{project}/locations/{region}/jobs/-"
-        with explained("list the executions", parent, _VIEWER):
+        with explained("list the executions", parent, _VIEWER, self.access):
             api = await clients.async_client("Executions", self.access)
             request = run_v2.ListExecutionsRequest(parent=parent, page_size=_PAGE, page_token=token)
             found = await anext(aiter((await api.list_executions(request, timeout=_READ_S)).pages))
@@ -135,7 +135,7 @@ class CloudRunBackend:
 
     def exit_info(self, status: JobStatus) -> ExitInfo:
         """Say how the decisive container of a terminal execution ended."""
-        with explained("read the tasks", status.ref.name, _VIEWER):
+        with explained("read the tasks", status.ref.name, _VIEWER, self.access):
             tasks = clients.client("Tasks", self.access).list_tasks(parent=status.ref.name, timeout=_READ_S)
             return to_exit_info(list(tasks))
 

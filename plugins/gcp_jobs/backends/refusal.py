@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from google.api_core import exceptions as google
 from google.auth import exceptions as auth
 
+from gcp_jobs.clients import Access, caller_of
 from gcp_jobs.errors import (
     ApiError,
     ConfigurationRefused,
@@ -33,12 +34,13 @@ TRANSIENT = (
 
 
 @contextmanager
-def explained(doing: str, where: str, role: str) -> Iterator[None]:
+def explained(doing: str, where: str, role: str, access: Access | None = None) -> Iterator[None]:
     """Turn Google's exceptions from the block into ours.
 
     :param doing: what the block does, such as "run the job"
     :param where: the resource's full name
     :param role: the role that the caller needs on it
+    :param access: how the caller reaches Google, which says who it is
     """
     try:
         yield
@@ -54,7 +56,9 @@ def explained(doing: str, where: str, role: str) -> Iterator[None]:
         ) from error
     except (google.Forbidden, google.Unauthorized) as error:
         raise PermissionRefused(
-            f"not allowed to {doing}: {_said(error)}", where=where, todo=f"The caller needs {role} there."
+            f"not allowed to {doing}: {_said(error)}",
+            where=where,
+            todo=f"{caller_of(access) if access else 'The caller'} needs {role}.",
         ) from error
     except (google.BadRequest, google.Conflict) as error:
         if _image(error):

@@ -98,7 +98,7 @@ class Stream:
             labels={"managed-by": "gcp-jobs"},
         )
         try:
-            with _explained(f"subscribe to {self._what}", self.topic, _CREATOR):
+            with _explained(f"subscribe to {self._what}", self.topic, _CREATOR, self._access):
                 try:
                     await api.create_subscription(wanted, timeout=30.0, retry=None)
                 except AlreadyExists:
@@ -114,7 +114,7 @@ class Stream:
         loop = asyncio.get_running_loop()
         opening: asyncio.TimerHandle | None = None
         try:
-            with _explained(f"pull {self._what}", self.subscription, _CONSUMER):
+            with _explained(f"pull {self._what}", self.subscription, _CONSUMER, self._access):
                 call = await api.streaming_pull(requests=self._requests(), timeout=None, retry=None)
                 opening = loop.call_later(OPEN_S, self._opened)
                 async for answer in call:
@@ -188,7 +188,7 @@ class Stream:
         try:
             async with asyncio.timeout(REMOVE_S):
                 api = await async_client("Subscriber", self._access)
-                with _explained("remove the subscription", self.subscription, _CONSUMER):
+                with _explained("remove the subscription", self.subscription, _CONSUMER, self._access):
                     await api.delete_subscription(
                         subscription=self.subscription, timeout=REMOVE_S, retry=None
                     )
@@ -198,12 +198,12 @@ class Stream:
         self._made = False
 
 
-def _explained(doing: str, where: str, role: str) -> AbstractContextManager[None]:
+def _explained(doing: str, where: str, role: str, access: Access) -> AbstractContextManager[None]:
     from gcp_jobs.backends.refusal import (
         explained,  # imports Google's libraries: not while triggers are loaded
     )
 
-    return explained(doing, where, role)
+    return explained(doing, where, role, access)
 
 
 def _own_name(topic: str) -> str:

@@ -131,7 +131,7 @@ class JobOperator(RendersTemplates, BaseOperator):
             if event["outcome"] == "error":
                 kind = RefusedForGood if event.get("permanent") else ApiError
                 raise kind(f"the wait broke: {event['error']}", where=carry.ref.name)
-            status = run.read(carry.ref)
+            status = run.read(carry.ref, event.get("state", ""), event.get("said", ""))
             if not status.terminal and not timed_out:
                 self.log.info("%s %s is %s after all: waiting on", carry.ref.noun, carry.ref, status.state)
                 self._defer(carry, event["cursor"])

@@ -23,6 +23,7 @@ class JobTrigger(BaseTrigger):
     Fires once, when the run is over: {"outcome": "ended" | "timed_out" | "error", "error", "cursor", "carry", ...}.
 
     The verdict itself is read again by whoever resumes: an event is a hint. `log_told`: the log needs no more look.
+    `state` and `said` are what was seen of the run last, for when it is gone by then.
 
     :param ref: the run, as JobRef.to_dict gives it
     :param access: how to reach Google, as Access.to_dict gives it
@@ -71,6 +72,8 @@ class JobTrigger(BaseTrigger):
                 finally:
                     cursor = following.cursor if following else cursor
             event: dict[str, Any] = {"outcome": "timed_out" if ended.timed_out else "ended"}
+            if ended.status:
+                event |= {"state": str(ended.status.state), "said": ended.status.message}
         except GcpJobsError as error:
             event = {"outcome": "error", "error": str(error), "permanent": error.permanent}
         except (
