@@ -70,6 +70,7 @@ _CAUSES = {
     _F.PERMISSION: "a right is missing",
     _F.IMAGE: "the container could not be started from its image",
     _F.CONFIGURATION: "the job's description is not accepted",
+    _F.APPLICATION: "the container ended without success",
 }
 # https://cloud.google.com/batch/docs/troubleshooting#reserved-exit-codes
 _RESERVED: Mapping[int, tuple[FailureClass, str]] = {
@@ -208,6 +209,8 @@ def _by_event(seen: Evidence, identity: str) -> Failure | None:
     kind = rules.match(words, log=False)
     if kind is None and seen.code == 137 and "memory" in words.lower():
         kind = _F.OUT_OF_MEMORY
+    if kind is _F.APPLICATION and seen.ended:
+        return None  # what the code means is said better by the template
     return _found(kind, f"event {shown(seen.event)}", seen.event or seen.reason, identity) if kind else None
 
 

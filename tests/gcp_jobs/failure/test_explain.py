@@ -51,6 +51,8 @@ MEANINGS: Any = {
         ("FAILED", "NON_ZERO_EXIT_CODE", "", ExitInfo(5), "application", False),
         ("FAILED", "NON_ZERO_EXIT_CODE", "", ExitInfo(3), "configuration", True),
         ("FAILED", "NON_ZERO_EXIT_CODE", "", ExitInfo(4), "dependency_down", False),
+        ("FAILED", "NON_ZERO_EXIT_CODE", "Task j-task0 failed with exit code: 4 and message: The container exited with "
+         "an error.", ExitInfo(4), "dependency_down", False),
         ("FAILED", "JOB_STATUS_SERVICE_POLLING_ERROR", "", ExitInfo(), "network", False),
         ("FAILED", "", "", ExitInfo(50002), "host_lost", False),
         ("FAILED", "", "", ExitInfo(), "unknown", False),
