@@ -9,25 +9,69 @@ from urllib.request import urlopen
 
 import grpc
 from google.api_core import exceptions
-from google.cloud import run_v2, secretmanager_v1
-from google.cloud.run_v2.services.executions.transports import ExecutionsGrpcTransport
+from google.cloud import secretmanager_v1
+from google.cloud.logging_v2.services.config_service_v2 import ConfigServiceV2Client
+from google.cloud.logging_v2.services.config_service_v2.transports import ConfigServiceV2GrpcTransport
+from google.cloud.logging_v2.types import LogSink
 from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
     SecretManagerServiceGrpcTransport,
 )
+from google.pubsub_v1 import PublisherClient
+from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 
-from laptop.environment import PROJECT, REGION, account
+from laptop.environment import PROJECT, STATUS_TOPIC, account
+
+SECRET = "dog-api-key"
+SINK = STATUS_TOPIC
+# Cloud Run itself tells nobody of an execution's end; this entry of its audit log does.
+# https://docs.cloud.google.com/run/docs/logging, https://docs.cloud.google.com/logging/docs/audit#system-event
+COMPLETED = (
+    'log_id("cloudaudit.googleapis.com/system_event") resource.type="cloud_run_job" '
+    'protoPayload.methodName="/Jobs.RunJob"'
+)
 
 
-def _as(identity: str) -> Sequence[tuple[str, str]]:
+def identified(identity: str) -> Sequence[tuple[str, str]]:
+    """The metadata by which the emulator takes a call for that of a service account."""
     return [("authorization", f"Bearer {account(identity)}")]
 
 
-def keep_secret(host: str, secret: str, value: str) -> None:
-    """Makes `value` the latest version of `secret`, unless it is. `host` is the emulator's host:port."""
+def deploy(host: str, api_key: str) -> None:
+    """Makes what a project needs before Airflow runs there; what is there already stays or is put right.
+
+    That is: the ingestion's secret, the topic that jobs tell their states to, and the log sink that tells it of ended
+    Cloud Run executions. `host` is the emulator's host:port.
+    """
+    with grpc.insecure_channel(host) as channel:
+        keep_secret(channel, SECRET, api_key)
+        keep_topic(channel)
+        keep_sink(channel)
+
+
+def keep_topic(channel: grpc.Channel) -> None:
+    """Makes the topic of jobs' states, unless it is there."""
+    client = PublisherClient(transport=PublisherGrpcTransport(channel=channel))
+    with suppress(exceptions.AlreadyExists):
+        client.create_topic(name=f"projects/{PROJECT}/topics/{STATUS_TOPIC}", metadata=identified("deployer"))
+
+
+def keep_sink(channel: grpc.Channel) -> None:
+    """Makes the sink from the audit log to that topic, or gives the one that is there this filter and destination."""
+    client = ConfigServiceV2Client(transport=ConfigServiceV2GrpcTransport(channel=channel))
+    destination = f"pubsub.googleapis.com/projects/{PROJECT}/topics/{STATUS_TOPIC}"
+    sink, deployer = LogSink(name=SINK, destination=destination, filter=COMPLETED), identified("deployer")
+    try:
+        client.create_sink(parent=f"projects/{PROJECT}", sink=sink, metadata=deployer)
+    except exceptions.AlreadyExists:
+        client.update_sink(sink_name=f"projects/{PROJECT}/sinks/{SINK}", sink=sink, metadata=deployer)
+
+
+def keep_secret(channel: grpc.Channel, secret: str, value: str) -> None:
+    """Makes `value` the latest version of `secret`, unless it is."""
     client = secretmanager_v1.SecretManagerServiceClient(
-        transport=SecretManagerServiceGrpcTransport(channel=grpc.insecure_channel(host))
+        transport=SecretManagerServiceGrpcTransport(channel=channel)
     )
-    deployer, parent = _as("deployer"), f"projects/{PROJECT}"
+    deployer, parent = identified("deployer"), f"projects/{PROJECT}"
     name = f"{parent}/secrets/{secret}"
     wanted = secretmanager_v1.Secret(replication={"automatic": {}})
     with suppress(exceptions.AlreadyExists):
@@ -38,15 +82,6 @@ def keep_secret(host: str, secret: str, value: str) -> None:
             return
     payload = secretmanager_v1.SecretPayload(data=value.encode())
     client.add_secret_version(parent=name, payload=payload, metadata=deployer)
-
-
-def newest_execution(host: str) -> run_v2.Execution:
-    """The execution that started last, of any job. Raises LookupError if there is none."""
-    client = run_v2.ExecutionsClient(transport=ExecutionsGrpcTransport(channel=grpc.insecure_channel(host)))
-    parent = f"projects/{PROJECT}/locations/{REGION}/jobs/-"
-    for execution in client.list_executions(parent=parent, metadata=_as("viewer")):
-        return execution
-    raise LookupError(f"no execution of any job below {parent}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,10 @@
 
 import json
 import os
-import resource
 import subprocess
 from pathlib import Path
 
-from laptop import environment
+from laptop import environment, limits
 from laptop.child import ChildFailed
 from laptop.place import INGESTION as DAG
 from laptop.place import ROOT, Place
@@ -16,7 +15,6 @@ from laptop.rest import AirflowApi
 
 BUILD_S = 1200
 UP_S = 300
-NOFILE = 65536
 
 
 class Stack:
@@ -34,7 +32,7 @@ class Stack:
             "AIRFLOW_PORT": str(airflow),
             "EMULATOR_GRPC_PORT": str(grpc),
             "EMULATOR_REST_PORT": str(rest),
-            "TRIGGERER_NOFILE": str(min(NOFILE, resource.getrlimit(resource.RLIMIT_NOFILE)[1])),
+            "TRIGGERER_NOFILE": str(limits.open_files()),
         }
 
     def compose(self, what: str, *args: str, timeout_s: float) -> Path:

@@ -10,6 +10,7 @@ from laptop.place import ROOT, Place
 
 PROJECT = "local-project"
 REGION = "europe-west1"
+STATUS_TOPIC = "gcp-jobs-states"
 OURS = "GCP_JOBS_"
 LOCAL = "127.0.0.1,localhost"
 FOREIGN = (
@@ -87,6 +88,7 @@ def airflow(place: Place, cloud: Mapping[str, str], api_base_url: str) -> dict[s
             "GCP_JOBS_REGISTRY": f"{REGION}-docker.pkg.dev/{PROJECT}/gcp-jobs",
             "GCP_JOBS_JOB_SERVICE_ACCOUNT": account("job"),
             "GCP_JOBS_AIRFLOW_SERVICE_ACCOUNT": account("airflow"),
+            "GCP_JOBS_STATUS_TOPIC": STATUS_TOPIC,
             "GCP_JOBS_TEMPLATE_FOLDERS": str(ROOT / "include" / "job_templates"),
             "GCP_JOBS_INGESTION_DESTINATION": "duckdb",
             "GCP_JOBS_INGESTION_DUCKDB_PATH": str(place.duckdb),

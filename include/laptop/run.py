@@ -4,6 +4,7 @@ import fcntl
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -59,8 +60,9 @@ def main(state: Path, dag_id: str) -> None:
         try:
             exports, api = services.start(stack, place, progress)
             env = environment.airflow(place, exports, api)
+            since = datetime.now(UTC)
             _airflow(place, env, dag_id, progress)
-            summary.show(place, exports, progress.seconds, rows=dag_id == INGESTION)
+            summary.show(place, exports, since, progress.seconds, rows=dag_id == INGESTION)
         except ChildFailed as error:
             sys.exit(f"run: {error}")
         except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""What stands beside Airflow on a laptop: the embedded Google Cloud, the sample API, and the secret that both know."""
+"""What stands beside Airflow on a laptop: the embedded Google Cloud with what is deployed there, and the sample API."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -8,8 +8,6 @@ from laptop import cloud, environment
 from laptop.child import Child
 from laptop.place import Place
 from laptop.progress import Progress
-
-SECRET = "dog-api-key"
 
 
 def _serve(stack: ExitStack, place: Place, progress: Progress, name: str, *argv: str) -> Mapping[str, Any]:
@@ -26,7 +24,7 @@ def start(stack: ExitStack, place: Place, progress: Progress) -> tuple[Mapping[s
     kept = (f"--env-cache={place.image_environments}", f"--state={place.emulator_state}")
     emulator = _serve(stack, place, progress, "gcp_emulator", "--grpc-port=0", "--rest-port=0", *kept)
     progress.say(f"embedded Google Cloud: gRPC {emulator['grpc']}, REST {emulator['rest']}")
-    cloud.keep_secret(emulator["grpc"], SECRET, key)
+    cloud.deploy(emulator["grpc"], key)
     if live := environment.live_api():
         progress.say(f"breeds come from {live}")
         return emulator["env"], live

@@ -4,7 +4,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
 
 import duckdb
 from rich.console import Console
@@ -12,6 +12,7 @@ from rich.table import Table
 
 from laptop import cloud
 from laptop.place import Place
+from laptop.ran import ran
 
 DATASET_TABLE = "dog_breeds_resource"
 _LINE = re.compile(r"^\S+ \[\w+ *\] (?P<text>.*?)\s+\[[\w.]*gcp_jobs[\w.]*\]")
@@ -40,20 +41,16 @@ def landed(place: Place) -> tuple[str, int, list[str]]:
     return table, int(rows[0]) if rows else 0, [str(name) for (name,) in names]
 
 
-def show(place: Place, exports: Mapping[str, str], seconds: float, *, rows: bool) -> None:
-    """Prints the summary, with the destination's `rows` or without; all is asked of emulator and destination."""
-    execution = cloud.newest_execution(exports["CLOUD_RUN_EMULATOR_HOST"])
-    job, _, name = execution.name.rpartition("/executions/")
+def show(place: Place, exports: Mapping[str, str], since: datetime, seconds: float, *, rows: bool) -> None:
+    """Prints what ran after `since`, with the destination's `rows` or without; emulator and destination are asked."""
     console = Console(width=None if sys.stdout.isatty() else 140)
     told = Table(show_header=False, box=None, pad_edge=False)
     told.add_column(no_wrap=True)
     told.add_column(overflow="fold")
-    told.add_row("Cloud Run job", job)
-    told.add_row(
-        "execution", f"{name}: {execution.succeeded_count} of {execution.task_count} tasks succeeded"
-    )
-    took: Any = execution.completion_time - execution.start_time
-    told.add_row("container time", f"{took.total_seconds():.1f} s")
+    for each in ran(exports["CLOUD_RUN_EMULATOR_HOST"], since):
+        told.add_row(f"{each.product} job", each.job)
+        told.add_row("execution" if each.product == "Cloud Run" else "state", each.outcome)
+        told.add_row("container time", f"{each.seconds:.1f} s")
     if rows:
         table, count, breeds = landed(place)
         told.add_row("landed", f"{count} rows in {table} ({', '.join(breeds)}, ...)")
@@ -68,8 +65,8 @@ def show(place: Place, exports: Mapping[str, str], seconds: float, *, rows: bool
         "method", "caller", "calls", title="calls that the emulator counted", title_justify="left", box=None
     )
     by_caller: Counter[tuple[str, str]] = Counter()
-    for each in cloud.calls(exports["GCP_EMULATOR_URL"]):
-        by_caller[each.method, each.caller] += each.count
+    for counted in cloud.calls(exports["GCP_EMULATOR_URL"]):
+        by_caller[counted.method, counted.caller] += counted.count
     for (method, caller), count in sorted(by_caller.items()):
         calls.add_row(method, caller, str(count))
     console.print(calls)

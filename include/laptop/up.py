@@ -13,13 +13,12 @@ from urllib.request import urlopen
 
 from honcho import manager as honcho
 
-from laptop import cloud, environment
+from laptop import cloud, environment, limits
 from laptop.child import ChildFailed
 from laptop.place import ROOT, Place
 from laptop.ports import free_ports, is_free
 from laptop.progress import Progress
 from laptop.run import migrate
-from laptop.services import SECRET
 
 AIRFLOW = ("scheduler", "dag-processor", "api-server", "triggerer")
 READY_S = 180
@@ -108,10 +107,10 @@ def _answers(url: str) -> bool:
 
 
 def _welcome(progress: Progress, users: Mapping[str, str], key: str) -> None:
-    """Waits for emulator and UI, makes the secret that the ingestion reads, prints where to log in."""
+    """Waits for emulator and UI, makes what Airflow needs in the cloud, prints where to log in."""
     emulator, ui = f"http://127.0.0.1:{REST.number}", f"http://127.0.0.1:{UI.number}"
     progress.wait(lambda: _answers(f"{emulator}/emulator/health"), "starting the emulator", READY_S)
-    cloud.keep_secret(f"127.0.0.1:{GRPC.number}", SECRET, key)
+    cloud.deploy(f"127.0.0.1:{GRPC.number}", key)
     progress.wait(lambda: _answers(f"{ui}/api/v2/version"), "starting Airflow", READY_S)
     logins = ", ".join(f"{name} / {password}" for name, password in users.items())
     progress.say(
@@ -126,6 +125,7 @@ def main(state: Path) -> None:
     place = Place.of("up", state)
     key = environment.api_key(place)
     env, users = _airflow_environment(place)
+    env |= limits.triggerer(limits.raise_open_files())
     try:
         migrate(place, env, progress)
     except ChildFailed as error:
