@@ -43,7 +43,7 @@ lint: setup ## style, types, arrows, Dockerfiles
 
 .PHONY: faults
 faults: setup ## each fault: where it is caught, what the user reads (ONLY=regex: some)
-	@$(CLEAN) PYTHONPATH=include $(PY) benchmarks/faults.py $(if $(ONLY),'$(ONLY)')
+	@$(CLEAN) PYTHONPATH=include:. $(PY) -m benchmarks.faults $(if $(ONLY),'$(ONLY)')
 
 .PHONY: bench-ingest
 bench-ingest: setup ## the ingestion beside a plain dlt pipeline (BREEDS_JSON: a real answer of the API)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.attempt import Verdict, attempt, log_to
-from benchmarks.cloud import Faults
+from benchmarks.cloud import Cloud
 from benchmarks.gate import Gate, Look
 
 from gcp_emulator import process
@@ -72,7 +72,7 @@ class World:
     """The emulator, seen past the gate."""
 
     gate: Gate
-    faults: Faults
+    cloud: Cloud
     batch: Any
 
     async def state(self, name: str) -> str:
@@ -97,7 +97,7 @@ class World:
         elif state in ("DELETION_IN_PROGRESS", "GONE"):
             await self.batch.delete_job(name=name)
         elif state != "QUEUED":
-            await asyncio.to_thread(self.faults.remove, hold)
+            await asyncio.to_thread(self.cloud.remove, hold)
         await self.until(name, state)
 
 
@@ -132,7 +132,7 @@ async def show(cell: Cell, world: World) -> dict[str, Any]:
     if held:
         held.clear()
     world.gate.watch(look)
-    hold = await asyncio.to_thread(world.faults.add, "exhaust", machine_type=job_id)
+    hold = await asyncio.to_thread(world.cloud.fault, "exhaust", machine_type=job_id)
     ready = reached.wait if cell.reached == "before" else None
     running = asyncio.create_task(attempt(operator(cell, job_id, caller), ready))
     moment = {"before": look.created, "during": look.subscribing if subscribes else look.answered}
@@ -142,7 +142,7 @@ async def show(cell: Cell, world: World) -> dict[str, Any]:
     look.open()
     if cell.state == "QUEUED":
         await asyncio.wait([running], timeout=STEP_S)
-        await asyncio.to_thread(world.faults.remove, hold)
+        await asyncio.to_thread(world.cloud.remove, hold)
     await asyncio.wait([running], timeout=LIMIT_S)
     verdict, now = await running, await world.state(name)
     if cell.reached == "before" and look.seen[:1] != [cell.state.replace("GONE", "NOT_FOUND")]:
@@ -206,7 +206,7 @@ async def run(cells: Sequence[Cell], ready: Mapping[str, Any]) -> list[dict[str,
         )
         os.environ["BATCH_EMULATOR_HOST"] = os.environ["PUBSUB_EMULATOR_HOST"] = address
         redirect(address)
-        world = World(gate, Faults(ready["rest"]), batch)
+        world = World(gate, Cloud(ready["rest"]), batch)
         for moment in MOMENTS:
             mine = [cell for cell in cells if cell.reached == moment]
             print(f"{len(mine)} cells: the state is reached {moment} subscribing", flush=True)

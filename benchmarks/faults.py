@@ -1,9 +1,11 @@
 """`make faults`: each fault once, through real Airflow and the emulator: where it is caught, what the user reads.
 
-After each fault the same DAG runs again without it: a rerun must heal it. Writes build/faults.json.
+After each fault the same runs again without it: a rerun must heal it. Writes build/faults.json. Those that meet a task
+while it waits for its job are in faults_waiting.py.
 """
 
 import json
+import os
 import re
 import shutil
 import socket
@@ -13,10 +15,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
 
+from benchmarks.faults_triggerer import triggerer_killed
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -29,9 +33,11 @@ from laptop.progress import Progress
 from laptop.run import migrate
 
 DAG = "dog_breeds_ingestion"
+FAULT_DONE = re.compile(r": (ok|NOT as it should be) \([\d.]+ s\)$")
 TEMPLATE = "dog_breeds_ingestion.yaml"
 QUICK = {"http_attempts": 3, "http_timeout_s": 2}
 HOUSES = 2
+WAITING_TASKS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +205,7 @@ def _read(output: str, reads: str) -> str:
     return ""
 
 
-def _taken_port() -> tuple[bool, str]:
+def _taken_port(progress: Progress) -> tuple[bool, str]:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
@@ -214,12 +220,43 @@ def _taken_port() -> tuple[bool, str]:
     return ended.returncode == 2, ended.stderr.strip()
 
 
+def _waiting(only: str, progress: Progress) -> list[dict[str, Any]]:
+    """Shows the faults that meet a task while it waits, in a process of their own."""
+    place = Place.of("faults-waiting", STATE)
+    result = place.state / "rows.json"
+    result.unlink(missing_ok=True)
+    path = {"PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("plugins", "include", "."))}
+    env = environment.tools() | path | {"GRPC_VERBOSITY": "NONE"}
+    argv = ["benchmarks.faults_waiting", str(result), only]
+    with Child("faults-waiting", argv, env, place.logs, ROOT) as child, child.log.open() as output:
+
+        def ended() -> bool:
+            for line in output:
+                if FAULT_DONE.search(line):
+                    progress.say(line.strip())
+            return child.ended()
+
+        progress.wait(ended, "faults that meet a waiting task", 600)
+        child.finish(progress, "the faults that meet a waiting task")
+    return list(json.loads(result.read_text()))
+
+
 def _shown(house: House, fault: Fault) -> dict[str, Any]:
     succeeded, output = house.run(fault)
     error = _read(output, fault.reads)
     healed, _ = house.run(None)
     ok = bool(error) and succeeded is fault.passes and healed
     return {"fault": fault.name, "caught": fault.caught, "error": error, "healed": healed, "ok": ok}
+
+
+OTHERS: tuple[tuple[str, str, Callable[[Progress], tuple[bool, str]]], ...] = (
+    ("a port that is taken", "at start", _taken_port),
+    (
+        f"a triggerer killed while {WAITING_TASKS} tasks wait",
+        "another triggerer",
+        partial(triggerer_killed, WAITING_TASKS),
+    ),
+)
 
 
 def _table(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
@@ -245,18 +282,22 @@ def _in_house(number: int, faults: "Queue[Fault]", progress: Progress) -> list[d
 def main() -> None:
     """Exit code 1 when a fault was not caught as it should be, or a rerun did not heal it."""
     progress = Progress()
-    only = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
+    asked = sys.argv[1] if len(sys.argv) > 1 else ""
+    only = re.compile(asked)
     faults: Queue[Fault] = Queue()
     for fault in (*INGESTION, *SURROUNDINGS):
         if only.search(fault.name):
             faults.put(fault)
     with ThreadPoolExecutor(HOUSES) as pool:
-        houses = [pool.submit(_in_house, number, faults, progress) for number in range(HOUSES)]
+        numbers = range(min(HOUSES, faults.qsize()))
+        houses = [pool.submit(_in_house, number, faults, progress) for number in numbers]
     rows = [row for house in houses for row in house.result()]
-    others: dict[str, Callable[[], tuple[bool, str]]] = {"a port that is taken": _taken_port}
-    for name, show in others.items():
-        ok, error = show()
-        rows.append({"fault": name, "caught": "at start", "error": error, "healed": True, "ok": ok})
+    rows += _waiting(asked, progress)
+    for name, caught, show in OTHERS:
+        if only.search(name):
+            ok, error = show(progress)
+            rows.append({"fault": name, "caught": caught, "error": error, "healed": True, "ok": ok})
+            progress.say(f"{name}: {'ok' if ok else 'NOT as it should be'}")
     _table(rows, Console(width=None if sys.stdout.isatty() else 160))
     (ROOT / "build").mkdir(exist_ok=True)
     (ROOT / "build" / "faults.json").write_text(json.dumps(rows, indent=1))
