@@ -181,7 +181,9 @@ class Settings(BaseSettings):
         "lists: without Pub/Sub, one list a region; reads: each job's state again and again.",
     )
     sweep_seconds: float = Field(
-        600, ge=0.1, description="How often waits that listen to events look whether one was lost."
+        600,
+        ge=0.1,
+        description="How often waits that listen to events, and live logs, look whether anything was lost.",
     )
     list_seconds: float = Field(15, ge=0.1, description="How often waits that live on lists ask for them.")
     job_reads_per_minute: int = Field(

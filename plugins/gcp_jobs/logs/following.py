@@ -97,7 +97,7 @@ class Following:
     async def finish(self) -> None:
         """Bring the rest of a run that has ended: late lines have time to arrive, what may be missing is listed.
 
-        Takes the time to settle where the stream is whole, and `LAST_S` more at the most where it is not.
+        Takes the time to settle where the stream is known to be whole, and `LAST_S` more at the most where it is not.
         """
         source, clock = self._source, asyncio.get_running_loop().time
         until = clock() + source.settle + LAST_S
@@ -105,7 +105,7 @@ class Following:
         while clock() < min(until, self.heard + source.settle / 2):
             await asyncio.sleep(source.settle / 4)
         self.urgent = True
-        if not source.live:
+        if not source.proven:
             self.miss()
         if self.gap is not None and not source.lister.refusal:
             try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -24,9 +25,9 @@ log = logging.getLogger(__name__)
 
 LINGER_S = 60.0
 LOOK_S = 2.0
-SURE_S = (
-    5.0  # Google does not say from when on a tail is complete: what came meanwhile is looked for once more
-)
+# Google does not say from when on a tail is complete: what came meanwhile is looked for once more
+SURE_S = 5.0
+PROVEN_S = 60.0
 MOST_WINDOW_S = 1.0
 
 
@@ -36,7 +37,7 @@ class Source:
     Entries are found their follower by the run's name in O(1). What a stream may have missed (before it was open, while
     it was cut, what Google left out) is read by lists, many runs in one.
 
-    :ivar live: whether entries come by themselves
+    :ivar live: whether entries come by themselves, as far as is known
     :ivar settle: seconds that the last lines of a run have to arrive
     :ivar disorder: seconds within which entries come in any order
     """
@@ -51,6 +52,12 @@ class Source:
         self.lister = Lister(access, project, shared_pace())
         self._works = Works()
         self._sure: asyncio.TimerHandle | None = None
+        self._heard = -math.inf
+
+    @property
+    def proven(self) -> bool:
+        """Whether an entry has come by itself of late: a connection may die without a word."""
+        return self.live and asyncio.get_running_loop().time() - self._heard < PROVEN_S
 
     @asynccontextmanager
     async def following(
@@ -131,6 +138,8 @@ class Source:
     # what it hears
 
     def _hear(self, entries: Sequence[Any]) -> None:
+        if entries:
+            self._heard = asyncio.get_running_loop().time()
         mine: dict[str, list[Any]] = {}
         for entry in entries:
             key = owner_of(entry)
@@ -156,11 +165,14 @@ class Source:
                 following.miss()
 
     async def _looks(self) -> None:
-        """Look by lists while there is no stream."""
+        """Look by lists while there is no stream, and now and then where there is."""
+        clock = asyncio.get_running_loop().time
+        last = clock()
         while True:
             await asyncio.sleep(LOOK_S)
-            if not self.live:
+            if not self.live or clock() >= last + self._here.sweep_seconds:
                 self._miss_all()
+                last = clock()
 
 
 _sources: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[Access, str], Source]] = WeakKeyDictionary()

@@ -100,11 +100,30 @@ def test_what_google_leaves_out_of_the_tail_is_brought_by_lists(world: LogWorld)
     async def scenario() -> None:
         followed = Followed(world.job())
         (task,) = await start(followed)
+        await eventually(lambda: followed.following and followed.following.whole.is_set())
         world.fault("suppress", share=0.5)
         for number in range(20):
             await world.awrite(followed.ref, f"line {number}")
         await over(followed, task)
         assert sorted(followed.said, key=lambda line: int(line[5:])) == [f"line {n}" for n in range(20)]
+
+    asyncio.run(scenario())
+
+
+def test_a_tail_that_has_died_without_a_word_costs_no_line(world: LogWorld) -> None:
+    """A firewall may drop an idle connection, and neither side hears of it."""
+
+    async def scenario() -> None:
+        followed = Followed(world.job())
+        (task,) = await start(followed)
+        await eventually(lambda: followed.following and followed.following.whole.is_set())
+        world.fault("call", "TailLogEntries", code="UNAVAILABLE")
+        world.fault("cut", "TailLogEntries")
+        await eventually(lambda: not the_source().live)
+        the_source().live = True
+        await world.awrite(followed.ref, "line")
+        await over(followed, task)
+        assert followed.said == ["line"]
 
     asyncio.run(scenario())
 
