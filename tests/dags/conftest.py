@@ -1,17 +1,17 @@
 """Real Airflow in subprocesses, with an emulator and the dogs' API beside it."""
 
-import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from breeds_api.process import served
+from gcp_emulator import process
 
 ROOT = Path(__file__).resolve().parents[2]
 AIRFLOW = [sys.executable, "-m", "airflow"]
@@ -42,52 +42,16 @@ class House:
         )  # fmt: skip
 
 
-def serve(folder: Path, module: str, *options: str) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
-    """Start one of our own servers on a free port and wait until it is ready."""
-    ready, log = folder / f"{module}.json", folder / f"{module}.log"
-    env = {k: v for k, v in os.environ.items() if not k.endswith("_EMULATOR_HOST")}
-    env["PYTHONPATH"] = str(ROOT / "include")
-    command = [sys.executable, "-m", module, *options, "--ready-file", str(ready)]
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, env=env, stdout=out, stderr=subprocess.STDOUT)
-    until = time.monotonic() + 60
-    while not ready.exists():
-        if process.poll() is not None or time.monotonic() > until:
-            process.kill()
-            raise RuntimeError(f"{module} did not start:\n{log.read_text()}")
-        time.sleep(0.05)
-    return process, json.loads(ready.read_text())
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End a server that we started."""
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(30)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(10)
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Any], str]]:
+    """An emulator's addresses, and the dogs' API's."""
+    cache, log = ROOT / ".state" / "image-environments", tmp_path_factory.mktemp("servers") / "emulator.log"
+    with process.start(env_cache=cache, log=log) as cloud, served() as dogs:
+        yield cloud, dogs
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    folder = tmp_path_factory.mktemp("servers")
-    cache = ROOT / ".state" / "image-environments"
-    emulator, cloud = serve(
-        folder, "gcp_emulator", "--grpc-port", "0", "--rest-port", "0", "--env-cache", str(cache)
-    )
-    try:
-        api, dogs = serve(folder, "breeds_api", "--port", "0")
-    except RuntimeError:
-        end(emulator)
-        raise
-    yield cloud, dogs
-    end(api)
-    end(emulator)
-
-
-@pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory, servers: tuple[dict[str, Any], dict[str, Any]]) -> House:
+def house(tmp_path_factory: pytest.TempPathFactory, servers: tuple[dict[str, Any], str]) -> House:
     """A fresh Airflow home whose settings point at the servers."""
     cloud, dogs = servers
     folder = tmp_path_factory.mktemp("house")
@@ -104,9 +68,9 @@ def house(tmp_path_factory: pytest.TempPathFactory, servers: tuple[dict[str, Any
         "GCP_JOBS_JOB_SERVICE_ACCOUNT": "ingestion@local-project.iam.gserviceaccount.com",
         "GCP_JOBS_INGESTION_DESTINATION": "duckdb",
         "GCP_JOBS_INGESTION_DUCKDB_PATH": str(folder / "breeds.duckdb"),
-        "GCP_JOBS_INGESTION_API_BASE_URL": dogs["url"],
+        "GCP_JOBS_INGESTION_API_BASE_URL": dogs,
     }
-    made = House(folder, env, cloud["rest"], dogs["url"])
+    made = House(folder, env, cloud["rest"], dogs)
     migrated = made.airflow("db", "migrate")
     assert migrated.returncode == 0, migrated.stdout
     _secret(cloud["grpc"], "dog-api-key", b"no-secret")

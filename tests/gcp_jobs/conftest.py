@@ -2,9 +2,6 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -14,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from gcp_emulator import process
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -68,35 +67,6 @@ class Emulator:
         urllib.request.urlopen(urllib.request.Request(f"{self.url}/emulator/calls", method="DELETE")).close()
 
 
-def start_emulator(folder: Path, images: Path) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
-    """Start `python -m gcp_emulator` on free ports and wait until it is ready."""
-    ready = folder / "ready.json"
-    env = {k: v for k, v in os.environ.items() if not k.endswith("_EMULATOR_HOST")}
-    env["PYTHONPATH"] = str(ROOT / "include")
-    command = [sys.executable, "-m", "gcp_emulator", "--grpc-port", "0", "--rest-port", "0"]
-    command += ["--images", str(images), "--ready-file", str(ready)]
-    command += ["--env-cache", str(ROOT / ".state" / "image-environments")]
-    with (folder / "emulator.log").open("wb") as log:
-        process = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
-    until = time.monotonic() + 60
-    while not ready.exists():
-        if process.poll() is not None or time.monotonic() > until:
-            process.kill()
-            raise RuntimeError(f"no emulator:\n{(folder / 'emulator.log').read_text()}")
-        time.sleep(0.05)
-    return process, json.loads(ready.read_text())
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process that we started."""
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(30)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(10)
-
-
 @pytest.fixture(scope="session")
 def emulator_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     folder = tmp_path_factory.mktemp("emulator")
@@ -107,9 +77,9 @@ def emulator_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emula
     (image / "Dockerfile").write_text(
         'FROM python:3.11-slim\nWORKDIR /app\nCOPY . .\nENTRYPOINT ["python", "job.py"]\nCMD ["ok"]\n'
     )
-    process, ready = start_emulator(folder, folder / "images")
-    yield Emulator(ready["grpc"], ready["rest"], ready["env"], folder / "images")
-    stop(process)
+    cache, log = ROOT / ".state" / "image-environments", folder / "emulator.log"
+    with process.start(images=folder / "images", env_cache=cache, log=log) as ready:
+        yield Emulator(ready["grpc"], ready["rest"], ready["env"], folder / "images")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What operators that run jobs share: start or attach, wait here or in the triggerer, end, judge."""
 
 import time
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -85,14 +86,17 @@ class JobOperator(RendersTemplates, BaseOperator):
 
     # what a subclass says
 
+    @abstractmethod
     def _backend(self, access: Access) -> JobBackend:
-        raise NotImplementedError
+        """Give what runs the jobs."""
 
+    @abstractmethod
     def _request(self, context: "Context", template: JobTemplate | None) -> RunRequest:
-        raise NotImplementedError
+        """Say which run this try wants, but for its key."""
 
+    @abstractmethod
     def _task_count(self, spec: JobSpec | None) -> int:
-        raise NotImplementedError
+        """Count the run's tasks."""
 
     def _access(self) -> Access:
         return Access.of(self.gcp_conn_id, self.impersonation_chain, self.transport)
