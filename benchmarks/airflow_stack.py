@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -28,10 +28,8 @@ from laptop.ports import free_ports
 from laptop.progress import Progress
 
 API, SCHEDULER, PARSER, TRIGGERER = "api-server", "scheduler", "dag-processor", "triggerer"
-OPTIONS = {
-    SCHEDULER: ["--skip-serve-logs"],
-    TRIGGERER: ["--skip-serve-logs"],
-}  # logs are read from the folder
+NO_LOG_SERVER = ("--skip-serve-logs",)  # the API server reads logs from the folder
+OPTIONS: Mapping[str, Sequence[str]] = {SCHEDULER: NO_LOG_SERVER, TRIGGERER: NO_LOG_SERVER}
 STOP_S = 20.0
 START_S = 180.0
 NOTHING_LASTS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300")
@@ -45,7 +43,7 @@ class Component:
     """
 
     def __init__(self, kind: str, name: str, env: Mapping[str, str], log: Path, cwd: Path) -> None:
-        self.kind, self.name, self.log = kind, name, log
+        self.kind, self.name, self.log, self._told = kind, name, log, False
         argv = [sys.executable, "-m", "airflow", kind, *OPTIONS.get(kind, [])]
         with log.open("ab") as out:
             self.process = subprocess.Popen(
@@ -54,54 +52,63 @@ class Component:
             )  # fmt: skip
 
     @property
-    def running(self) -> bool:
-        """Whether its first process runs."""
-        return self.process.poll() is None
+    def failed(self) -> bool:
+        """Whether it has ended though nobody told it to."""
+        return not self._told and self.process.poll() is not None
 
     def processes(self) -> list[psutil.Process]:
-        """All processes that belong to it, the first one first."""
+        """All living processes that belong to it, the first one first."""
         found = []
         for pid in psutil.pids():
             with suppress(psutil.NoSuchProcess, ProcessLookupError, PermissionError):
-                if os.getsid(pid) == self.process.pid:
-                    found.append(psutil.Process(pid))
+                one = psutil.Process(pid)
+                if os.getsid(pid) == self.process.pid and one.status() != psutil.STATUS_ZOMBIE:
+                    found.append(one)
         return sorted(found, key=lambda each: each.pid != self.process.pid)
 
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to every process of it at once, as the end of a machine or its pause would hit them."""
-        for each in self.processes():
-            with suppress(psutil.NoSuchProcess):
-                each.send_signal(number)
-
     def freeze(self) -> None:
-        """SIGSTOP to all of it: it holds its connections and says nothing, until `thaw`."""
-        self.signal(signal.SIGSTOP)
+        """SIGSTOP to all of it: it keeps its connections and says nothing, until `thaw`."""
+        self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """SIGCONT to all of it."""
-        self.signal(signal.SIGCONT)
+        self._signal(signal.SIGCONT)
 
     def terminate(self) -> None:
-        """Ask it to end, without waiting."""
-        self.thaw()
-        self.process.terminate()
+        """Ask it to end, once: Airflow takes a second SIGTERM for impatience."""
+        if not self._told:
+            self._told = True
+            self.thaw()
+            self.process.terminate()
 
     def stop(self, timeout_s: float = STOP_S) -> None:
-        """End it in order; what has not ended after `timeout_s` is killed."""
-        if self.running:
-            self.terminate()
+        """End it in order; what has not ended after `timeout_s` is killed, and so is what it left behind."""
+        self.terminate()
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout_s)
         self.kill()
 
-    def kill(self) -> None:
-        """SIGKILL to all of it; returns when it is gone."""
-        self.signal(signal.SIGKILL)
+    def kill(self, *, alone: bool = False) -> None:
+        """SIGKILL to all of it, as the end of its machine; `alone`: to its first process, whose children live on."""
+        self._told = True
+        if alone:
+            self.process.kill()
+        else:
+            while left := self.processes():
+                self._signal(signal.SIGKILL)
+                psutil.wait_procs(left, timeout=1)
         self.process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        for each in self.processes():
+            with suppress(psutil.NoSuchProcess):
+                each.send_signal(number)
 
 
 class AirflowStack:
-    """Airflow on PostgreSQL. Entering it makes the database; leaving it stops whatever runs, in any case.
+    """Airflow on PostgreSQL. Entering it makes the database; leaving it stops whatever it started, in any case.
+
+    `components` holds the newest of each name.
 
     :param place: the folder of this stack, whose `airflow_home` and `logs` it fills; one stack a folder
     :param exports: the emulator's exports
@@ -119,6 +126,7 @@ class AirflowStack:
     ) -> None:
         self.place, self.progress, self.components = place, progress, dict[str, Component]()
         self._dags, self._exports, self._settings = dags, exports, settings
+        self._started: list[Component] = []
         self._ending = ExitStack()
         self.env: dict[str, str] = {}
         self.url = f"http://127.0.0.1:{free_ports(1)[0]}"
@@ -127,9 +135,11 @@ class AirflowStack:
         with ExitStack() as ending:
             database = ending.enter_context(postgres(self.place.state / "postgres"))
             self.env = self._environment(database)
-            self._dsn = database.replace("+psycopg2", "")
             with Child("migrate", ["airflow", "db", "migrate"], self.env, self.place.logs, ROOT) as child:
                 child.finish(self.progress, "preparing Airflow's database")
+            self._database = psycopg2.connect(database.replace("+psycopg2", ""))
+            self._database.autocommit = True
+            ending.callback(self._database.close)
             self._ending = ending.pop_all()
         return self
 
@@ -137,8 +147,8 @@ class AirflowStack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._ending:  # the API last: tasks and scheduler end in order only as long as it answers
-            last = [each for each in self.components.values() if each.kind == API]
-            first = [each for each in self.components.values() if each.kind != API]
+            last = [each for each in self._started if each.kind == API]
+            first = [each for each in self._started if each.kind != API]
             for several in (first, last):
                 for each in several:
                     each.terminate()
@@ -152,6 +162,7 @@ class AirflowStack:
         name = name or kind
         made = Component(kind, name, self.env, self.place.logs / f"{name}.log", self.place.state)
         self.components[name] = made
+        self._started.append(made)
         return made
 
     def start_all(self) -> None:
@@ -161,11 +172,11 @@ class AirflowStack:
         self.wait(self.answers, "starting Airflow", START_S)
 
     def wait(self, done: Callable[[], bool], what: str, timeout_s: float = 120) -> None:
-        """Wait for a condition, as Progress does; ChildFailed when a component ends meanwhile, unless it was killed."""
+        """Wait for a condition, as Progress does; ChildFailed when a component ends meanwhile that nobody ended."""
 
         def checked() -> bool:
             for each in self.components.values():
-                if each.process.poll() not in (None, 0, -signal.SIGKILL):
+                if each.failed:
                     raise ChildFailed(each.name, each.log, each.process.returncode)
             return done()
 
@@ -202,14 +213,9 @@ class AirflowStack:
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Ask Airflow's database."""
-        connection = psycopg2.connect(self._dsn)
-        try:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(query, values)
-                return cursor.fetchall() if cursor.description else []
-        finally:
-            connection.close()
+        with self._database.cursor() as cursor:
+            cursor.execute(query, values)
+            return cursor.fetchall() if cursor.description else []
 
     def states(self, task_id: str) -> dict[str, int]:
         """How many tries of a task, whatever the run and map index, are in each state."""

@@ -13,10 +13,9 @@ import resource
 import signal
 import statistics
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,29 +45,18 @@ PATIENCE_S = 300.0
 
 @dataclass
 class Lines:
-    """Watches task logs for the line that each job writes, as somebody who looks at them would see it come."""
+    """When the line that each job writes came into its task's log, as somebody who looks at it would see it."""
 
     logs: Path
-    jobs: int
     seen: dict[int, float] = field(default_factory=dict)
-    _over: threading.Event = field(default_factory=threading.Event)
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        thread = threading.Thread(target=self._watch)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._over.set()
-            thread.join()
-
-    def _watch(self) -> None:
-        while not self._over.wait(0.05):
-            for number in set(range(self.jobs)) - set(self.seen):
-                files = self.logs.glob(f"dag_id=bench_{OURS}/*/task_id=job_{number}/*.log*")
-                if any(f'"line of {OURS} {number}"' in each.read_text(errors="replace") for each in files):
-                    self.seen[number] = time.time()
+    def look(self, jobs: int) -> bool:
+        """Look into the logs of the first `jobs` tasks; whether all lines are there."""
+        for number in set(range(jobs)) - set(self.seen):
+            files = self.logs.glob(f"dag_id=bench_{OURS}/*/task_id=job_{number}/*.log*")
+            if any(f'"line of {OURS} {number}"' in each.read_text(errors="replace") for each in files):
+                self.seen[number] = time.time()
+        return len(self.seen) == jobs
 
 
 def ends(cloud: EmbeddedCloud, side: str) -> dict[int, float]:
@@ -100,8 +88,10 @@ def written(cloud: EmbeddedCloud) -> dict[int, float]:
         }
 
 
-def side(stack: AirflowStack, cloud: EmbeddedCloud, name: str, jobs: int) -> list[float]:
-    """One side's seconds from each job's end to the start of the task after it."""
+def side(
+    stack: AirflowStack, cloud: EmbeddedCloud, name: str, jobs: int, look: Callable[[int], bool]
+) -> list[float]:
+    """One side's seconds from each job's end to the start of the task after it; `look` is asked again and again."""
     held = [cloud.hold(f"{name}-{number}") for number in range(jobs)]
     dag, reads = f"bench_{name}", ("GetJob", "ListJobs")
     before = cloud.count(*reads)
@@ -111,17 +101,18 @@ def side(stack: AirflowStack, cloud: EmbeddedCloud, name: str, jobs: int) -> lis
         lambda: stack.rows(deferred, dag)[0][0] == jobs and cloud.count(*reads) - before >= jobs,
         f"{name}: getting {jobs} jobs waited for", PATIENCE_S,
     )  # fmt: skip
-    for fault in held:
+    for released, fault in enumerate(held, 1):
         cloud.release(fault)
-        stack.progress.still(f"{name}: jobs run")
-        time.sleep(SPACING_S)
+        until = time.monotonic() + SPACING_S
+        stack.wait(lambda: look(released) or time.monotonic() >= until, f"{name}: jobs run")  # noqa: B023
+        time.sleep(max(0.0, until - time.monotonic()))
     query = "SELECT task_id, start_date FROM task_instance WHERE dag_id = %s AND task_id LIKE 'after_%%'"
 
     def started() -> dict[int, float]:
         rows = stack.rows(f"{query} AND start_date IS NOT NULL", dag)
         return {int(task.removeprefix("after_")): at.timestamp() for task, at in rows}
 
-    stack.wait(lambda: len(started()) == jobs, f"{name}: the tasks after the jobs", PATIENCE_S)
+    stack.wait(lambda: look(jobs) and len(started()) == jobs, f"{name}: the tasks after the jobs", PATIENCE_S)
     ended, began = ends(cloud, name), started()
     return sorted(began[number] - ended[number] for number in range(jobs))
 
@@ -142,11 +133,9 @@ def latencies(jobs: int, progress: Progress) -> dict[str, Any]:
         cloud = ending.enter_context(embedded(place, progress))
         stack = AirflowStack(place, cloud.exports, HERE / "end_to_end_dags", settings, progress)
         ending.enter_context(stack).start_all()
-        lines = Lines(place.airflow_home / "logs", jobs)
-        with lines.watched():
-            ours = side(stack, cloud, OURS, jobs)
-            stack.wait(lambda: len(lines.seen) == jobs, "the last lines")
-        stock = side(stack, cloud, STOCK, jobs)
+        lines = Lines(place.airflow_home / "logs")
+        ours = side(stack, cloud, OURS, jobs, lines.look)
+        stock = side(stack, cloud, STOCK, jobs, lambda jobs: True)
         wrote = written(cloud)
         late = sorted(lines.seen[number] - wrote[number] for number in range(jobs))
     return {
@@ -183,4 +172,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("stopped; what it started is ended")

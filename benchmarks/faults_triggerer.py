@@ -5,6 +5,7 @@
 
 import os
 import resource
+import signal
 import sys
 import time
 from collections import Counter
@@ -81,7 +82,16 @@ def _told(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
 
 
-if __name__ == "__main__":
-    good, text = triggerer_killed(int(sys.argv[1]) if len(sys.argv) > 1 else 1000, Progress())
+def main() -> None:
+    """Exit code 1 when a task or a job did not end as it should have."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        good, text = triggerer_killed(int(sys.argv[1]) if len(sys.argv) > 1 else 1000, Progress())
+    except KeyboardInterrupt:
+        sys.exit("stopped; what it started is ended")
     print(text)
     sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()
