@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gcp_jobs.breaker import Breakers, Outcome, State, look
@@ -93,6 +93,7 @@ def test_rows_that_have_not_ended_count_for_nothing() -> None:
     assert not Breakers.of([row(1, None, ended_at=None)] * 9, NOW, LIMITS).place("p", rung()).open
 
 
+@settings(deadline=None)
 @given(st.lists(st.builds(Outcome, st.integers(-60, 2000).map(ago), st.booleans())), st.randoms())
 def test_the_order_of_rows_changes_nothing_and_an_open_one_always_ends(
     outcomes: list[Outcome], random: Any

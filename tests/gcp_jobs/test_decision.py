@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gcp_jobs.decision import TASK_INDICES, Action, Decision, History, decide
@@ -164,6 +164,7 @@ POLICIES = st.builds(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(
     KINDS, POLICIES, st.sampled_from(["batch", "cloud_run"]), st.sampled_from(["spot", "standard"]),
     st.floats(0, 1), st.floats(0, 5000), st.sets(st.sampled_from(["europe-west4", "us-central1"])),

@@ -8,6 +8,7 @@ from typing import Self
 from gcp_jobs.model import ExitInfo, JobState, JobStatus
 
 LOG_LINES = 10  # the last ones; earlier lines tell of troubles that were survived
+MOST_EVENT, MOST_LINE = 8_000, 2_000  # characters that are read: a message says in its first lines what it is
 _RESERVED = re.compile(r"(?:code:?\s*|\()(5000[1-6])\b")
 _CODE = re.compile(r"\bexit code:? (\d{1,5})\b")
 # names that people give say nothing about a failure: a job may be called quota-report
@@ -31,9 +32,14 @@ class Evidence:
     def of(cls, status: JobStatus, exit_info: ExitInfo, lines: Sequence[str]) -> Self:
         """Gather it. A success keeps nothing of the attempts before it."""
         told, detail = status.message.strip(), exit_info.message.strip()
-        event = told if detail.rstrip(".") in told else f"{told} {detail}".strip()
-        code, signal, task, reason = exit_info.code, exit_info.signal or None, exit_info.task, status.reason
-        newest = tuple(line.strip() for line in reversed(lines) if line.strip())[:LOG_LINES]
+        event = (told if detail.rstrip(".") in told else f"{told} {detail}".strip())[:MOST_EVENT]
+        code, signal, task, reason = (
+            exit_info.code,
+            exit_info.signal or None,
+            exit_info.task,
+            status.reason[:MOST_LINE],
+        )
+        newest = tuple(line.strip()[:MOST_LINE] for line in reversed(lines) if line.strip())[:LOG_LINES]
         if status.state is JobState.SUCCEEDED:
             code = signal = task = None
             event, reason, newest = "", "", ()

@@ -1,10 +1,11 @@
 """Why a run failed, in words that say what to do. Total: any state, text and code gives one answer, always the same."""
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gcp_jobs.errors import (
@@ -160,6 +161,14 @@ def test_every_class_has_one_of_the_documents_types() -> None:
     assert {kind.error_type for kind in FailureClass} == set(ErrorType)
 
 
+def test_a_message_of_megabytes_holds_nobody_up() -> None:
+    """A container that prints a dump as one line, or an API that answers with a page, must not stop a worker."""
+    flood = "quota " * 500_000
+    started = time.process_time()
+    explain(JobStatus(REF, JobState.FAILED, flood, flood), ExitInfo(1, message=flood), {}, [flood] * 20)
+    assert time.process_time() - started < 5
+
+
 STATES = st.sampled_from(JobState)
 WORDS = st.sampled_from(
     ["Permission 'a.b.c' denied", "exit code 50001", "(50006)", "memory", "quota exceeded", "projects/p/topics/t",
@@ -175,6 +184,7 @@ CODES = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(STATES, TEXTS, TEXTS, CODES, st.lists(TEXTS, max_size=4), TEXTS)
 def test_any_evidence_gives_one_answer(
     state: JobState, reason: str, message: str, exit_info: ExitInfo, lines: list[str], identity: str
