@@ -114,7 +114,7 @@ WAITING = (
     ),
     Fault(
         "the status subscription is missing", "hub: lists instead",
-        r"subscription to jobs' states does not exist .*subscriptions/nowhere.*GCP_JOBS_STATUS_SUBSCRIPTION",
+        r"subscription to jobs' states does not exist .*subscriptions/nowhere.*gcloud pubsub subscriptions create",
         env={"GCP_JOBS_STATUS_SUBSCRIPTION": "nowhere"}, passes=True,
     ),
     Fault(
@@ -129,7 +129,7 @@ WAITING = (
     ),
     Fault(
         "status topic and lists are forbidden", "hub: reads one by one",
-        r"No list of europe-west1's jobs: .*airflow@.* roles/batch.jobsViewer",
+        r"No list of europe-west1's jobs: .*airflow@.* roles/batch.jobsViewer on the project",
         faults=(_refused(SUBSCRIBE), _refused(LIST_JOBS)), jobs=3, passes=True,
     ),
     Fault(

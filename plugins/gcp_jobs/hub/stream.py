@@ -122,7 +122,10 @@ class Stream:
                     self._take(type(answer).pb(answer).received_messages)
         except NotFound as error:
             self._made, self.gap = False, True
-            todo = f"Make it on the topic, or correct {self._setting}_SUBSCRIPTION."
+            todo = (
+                f"Make it: `gcloud pubsub subscriptions create {self.subscription} --topic={self.topic}`, "
+                f"or correct {self._setting}_SUBSCRIPTION."
+            )
             raise NotFound(
                 f"the subscription to {self._what} does not exist", where=self.subscription, todo=todo
             ) from error

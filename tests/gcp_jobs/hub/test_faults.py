@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-import threading
+import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.gcp_jobs.hub.world import World, ended, eventually, state, the_hub
+from benchmarks.attempt import Verdict, attempt
+from tests.gcp_jobs.hub.world import PROJECT, REGION, World, ended, eventually, state, the_hub
 
 from gcp_jobs.clients import Access
 from gcp_jobs.errors import PermissionRefused
@@ -16,61 +17,50 @@ from gcp_jobs.model import JobState
 from gcp_jobs.operators.batch import BatchJobOperator
 
 Set = Callable[..., None]
-Run = Callable[..., Any]
-JOB = {"image": "busybox", "memory": "512Mi"}
+GONE, CANCELLED = (
+    "somebody or a retention rule deleted it: last seen ",
+    "was cancelled (it is CANCELLED); it never started: ",
+)
 
 
-@pytest.fixture
-def when_waiting(world: World, until: Callable[..., Any]) -> Callable[[Callable[[str], None]], None]:
-    """Do something to the first job once the wait has read it."""
+def run(world: World, script: str, act: Callable[[str], Any] | None = None, **arguments: Any) -> Verdict:
+    """Run an operator, deferred; `act` is called with the job's name when the wait has read it."""
+    spec = {"name": "faulty", "image": "busybox", "memory": "512Mi", "command": ["sh", "-c", script]}
+    name = f"faulty-{uuid.uuid4().hex[:8]}"
+    operator = BatchJobOperator(task_id="job", spec=spec, job_name=name, deferrable=True, **arguments)
 
-    def do(act: Callable[[str], None]) -> None:
-        def work() -> None:
-            until(lambda: world.emulator.count("GetJob"))
-            (job, *_) = world.batch.list_jobs(parent="projects/local-project/locations/europe-west1")
-            act(job.name)
+    async def scenario() -> Verdict:
+        running = asyncio.create_task(attempt(operator))
+        while act and not await asyncio.to_thread(world.emulator.count, "GetJob"):
+            await asyncio.sleep(0.05)
+        if act:
+            await asyncio.to_thread(act, f"projects/{PROJECT}/locations/{REGION}/jobs/{name}")
+        return await running
 
-        threading.Thread(target=work, daemon=True).start()
-
-    return do
-
-
-def spec(script: str) -> dict[str, Any]:
-    return {**JOB, "name": "faulty", "command": ["sh", "-c", script]}
+    return asyncio.run(scenario())
 
 
-@pytest.mark.airflow
-def test_of_a_deleted_job_the_task_says_how_it_was_last_seen(
-    world: World, run_operator: Run, when_waiting: Any
-) -> None:
-    when_waiting(lambda name: world.batch.delete_job(name=name))
-    ran = run_operator(BatchJobOperator, "deleted_meanwhile", spec=spec("sleep 60"), deferrable=True)
-    assert ran.state == "failed"
-    assert "[gone]" in ran.log
-    assert "somebody or a retention rule deleted it: last seen " in ran.log
+def test_of_a_deleted_job_the_task_says_how_it_was_last_seen(world: World) -> None:
+    verdict = run(world, "sleep 60", lambda name: world.batch.delete_job(name=name))
+    assert not verdict.succeeded
+    assert "[gone]" in verdict.said
+    assert GONE in verdict.said
 
 
-@pytest.mark.airflow
-def test_a_job_that_never_leaves_the_queue_is_cancelled_and_what_it_lacked_is_said(
-    world: World, run_operator: Run
-) -> None:
+def test_a_job_that_never_leaves_the_queue_is_cancelled_and_what_it_lacked_is_said(world: World) -> None:
     world.fault("exhaust")
-    ran = run_operator(
-        BatchJobOperator, "never_started", spec=spec("true"), deferrable=True, timeout_seconds=2
-    )
-    assert ran.state == "failed"
-    assert "was cancelled (it is CANCELLED); it never started: " in ran.log
-    assert "ZONE_RESOURCE_POOL_EXHAUSTED" in ran.log
+    verdict = run(world, "true", timeout_seconds=3)
+    assert not verdict.succeeded
+    assert CANCELLED in verdict.said
+    assert "ZONE_RESOURCE_POOL_EXHAUSTED" in verdict.said
 
 
-@pytest.mark.airflow
-def test_the_result_says_under_which_name_the_job_ran_and_that_its_states_are_told(
-    world: World, run_operator: Run
-) -> None:
-    ran = run_operator(BatchJobOperator, "told", spec=spec("true"), deferrable=True)
-    assert ran.state == "success", ran.log
-    name = f"projects/local-project/locations/europe-west1/jobs/{ran.result['job']}"
-    assert (ran.result["job_name"], ran.result["notifications_configured"]) == (name, True)
+def test_the_result_says_under_which_name_the_job_ran_and_that_its_states_are_told(world: World) -> None:
+    verdict = run(world, "true")
+    assert verdict.succeeded, verdict.said
+    result = verdict.result
+    name = f"projects/{PROJECT}/locations/{REGION}/jobs/{result['job']}"
+    assert (result["job_name"], result["notifications_configured"]) == (name, True)
 
 
 def test_an_end_that_was_seen_is_the_verdict_though_the_job_is_deleted_before_it_is_read_again(
