@@ -11,7 +11,7 @@ from gcp_jobs.failure import explain, listed
 from gcp_jobs.links import log_url
 from gcp_jobs.logs import Cursor, LogFollower, tail
 from gcp_jobs.model import TERMINAL, ExitInfo, JobRef, JobResult, JobSpec, JobState, JobStatus
-from gcp_jobs.once import Attempt, Launcher, Started, StateStore
+from gcp_jobs.once import Attempt, Intent, Launcher, Started, StateStore
 from gcp_jobs.settings import settings
 from gcp_jobs.template import ExitCode
 from gcp_jobs.waiting import Ended, Log, drive, end, patiently, wait
@@ -28,12 +28,14 @@ class Carry:
     :param deadline: epoch seconds past which the run is cancelled, None for never
     :param digest: the spec's, empty where there is none
     :param show_task: whether log lines say which task of the run wrote them
+    :param entry: the run's number in the ledger, empty where it has none
     """
 
     ref: JobRef
     deadline: float | None
     digest: str = ""
     show_task: bool = False
+    entry: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Give the form that goes into triggers and events."""
@@ -76,14 +78,15 @@ class JobRun:
         spec: JobSpec | None,
         *,
         manage: bool,
+        told: Callable[[Intent], None],
     ) -> Started:
-        """Attach to this attempt's run, or start it (see gcp_jobs.once)."""
+        """Attach to this attempt's run, or start it (see gcp_jobs.once); `told` hears of the intent first."""
 
         def prepare() -> None:
             if spec:
                 self.define(spec, manage=manage)
 
-        launcher = Launcher(self.backend, store, attempt, settings().api_patience_seconds, self.log)
+        launcher = Launcher(self.backend, store, attempt, settings().api_patience_seconds, self.log, told)
         return launcher.start(request, prepare)
 
     def wait(self, carry: Carry) -> Ended:
@@ -157,7 +160,10 @@ class JobRun:
             exit_info = ExitInfo()
         linked = replace(status, log_uri=log_url(status.ref))
         lines = tail(status.ref, self.access)
-        return explain(status, exit_info, exit_codes, lines, identity).error(linked, lines)
+        failure = explain(status, exit_info, exit_codes, lines, identity)
+        told = failure.error(linked, lines)
+        told.failure, told.exit_info = failure, exit_info
+        return told
 
     def _patiently(self, ask: Callable[[], T]) -> T:
         return patiently(ask, patience=settings().api_patience_seconds, log=self.log)

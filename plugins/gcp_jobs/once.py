@@ -92,13 +92,14 @@ class Started:
 
 @dataclass(slots=True)
 class Launcher:
-    """Starts one run an attempt."""
+    """Starts one run an attempt. `told` hears of an intent as soon as it is saved, before anything is asked for."""
 
     backend: JobBackend
     store: StateStore | None
     attempt: Attempt
     patience_s: float
     log: Log
+    told: Callable[[Intent], None] = lambda _: None
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
 
@@ -116,7 +117,9 @@ class Launcher:
                 self.log.info(
                     "Attaching to %s %s (%s) of an earlier try", status.ref.noun, status.ref, status.state
                 )
-                intent.of(status.ref).save(self.store)
+                intent = intent.of(status.ref)
+                intent.save(self.store)
+                self.told(intent)
                 return Started(status.ref, intent.run_key, attached=True)
             generation = self._next_generation(intent)
         prepare()
@@ -126,6 +129,7 @@ class Launcher:
         since, job = datetime.now(UTC).isoformat(), self.backend.place(request)
         intent = Intent(generation, self.attempt.clear_number, key, job.to_dict(), since)
         intent.save(self.store)
+        self.told(intent)
         ref = self._submit(intent, request)
         intent.of(ref).save(self.store)
         self.log.info("Started %s %s of %s", ref.noun, ref, ref.parent)

@@ -36,6 +36,13 @@ class RunRequest:
     exact: bool = False
     again: bool = False
 
+    def changes(self) -> dict[str, Any]:
+        """What this run changes against its spec, where it changes anything."""
+        said = {"args": self.args, "env": self.env, "labels": self.labels, "overrides": self.overrides}
+        return {
+            name: value for name, value in said.items() if value or (name == "args" and value is not None)
+        }
+
 
 class Change(StrEnum):
     """What `ensure` did to a job's definition."""

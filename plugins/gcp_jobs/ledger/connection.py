@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gcp_jobs.ledger.ledger import Ledger
 
 FILE = "gcp_jobs_ledger.db"
+FILE_PATIENCE_S = 5.0
 LOCK_S = 10.0
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,8 @@ def open_ledger(url: "sa.URL", home: Path | None = None, **options: Any) -> "Led
     from gcp_jobs.ledger.circuit import Circuit
     from gcp_jobs.ledger.ledger import Ledger
 
+    if url.get_backend_name() == "sqlite":  # a file is never away, only locked for a moment
+        return Ledger(engine_of(url), circuit=Circuit(rest_s=1), **{"patience_s": FILE_PATIENCE_S, **options})
     mark = home / ".gcp_jobs_ledger_failed" if home else None
     return Ledger(engine_of(url), circuit=Circuit(mark), **options)
 

@@ -72,7 +72,7 @@ class Journal:
     def intends(self, intent: Intent, spec: JobSpec | None, overrides: Mapping[str, Any]) -> None:
         """A run is about to be asked for, or one that an earlier try asked for is taken over."""
         entry = entry_of(intent.run_key, intent.since)
-        plain = spec.model_dump(mode="json", exclude_defaults=True) if spec else None
+        plain = spec.model_dump(mode="json") if spec else None
         self.scrub.learn(plain)
         self.scrub.learn(overrides)
         self._run = replace(
@@ -92,8 +92,14 @@ class Journal:
         )
         self._add(self._run)
 
-    def started(self, ref: JobRef, *, attached: bool, logs_url: str) -> str:
-        """Google has named the run. Gives its entry, by which a later process takes up the tale."""
+    def started(
+        self, ref: JobRef, *, attached: bool, logs_url: str, number: int = 1, rung: str | None = None
+    ) -> str:
+        """Google has named the run. Gives its entry, by which a later process takes up the tale.
+
+        :param number: which of our own attempts within the Airflow try it is
+        :param rung: where on the capacity ladder
+        """
         if self._run is None:
             return ""
         now = self.clock()
@@ -101,7 +107,7 @@ class Journal:
             self._at(self._run, ref), submitted_at=None if attached else now, logs_url=logs_url
         )
         via = Via.ATTACHED if attached else Via.STARTED
-        self._add(self._run, Attempt(self._run.entry, self.task.try_number, 1, via, began_at=now))
+        self._add(self._run, Attempt(self._run.entry, self.task.try_number, number, via, rung, now))
         return self._run.entry
 
     def resumed(self, entry: str, ref: JobRef) -> None:
@@ -133,8 +139,12 @@ class Journal:
         self._run = replace(self._run, exit_code=result.exit_code)
         self._add(self._run, Attempt(self._run.entry, self.task.try_number, ended_at=self.clock()))
 
-    def failed(self, error: GcpJobsError, *, last: bool) -> None:
-        """The try ends with this error; `last`: Airflow has no other left."""
+    def failed(self, error: GcpJobsError, *, last: bool, action: Action | None = None) -> None:
+        """The attempt ends with this error.
+
+        :param last: Airflow has no other try left
+        :param action: what follows; None leaves it to Airflow's retries
+        """
         if self._run is None:
             return
         failure = error.failure if isinstance(error, JobFailed) else None
@@ -151,7 +161,7 @@ class Journal:
             self.task.try_number,
             ended_at=self.clock(),
             failure_class=kind,
-            action=Action.STOP if last or error.permanent else Action.RETRY,
+            action=action or (Action.STOP if last or error.permanent else Action.RETRY),
             dependency=_dependency(error, self._run.backend),
             message=what,
         )

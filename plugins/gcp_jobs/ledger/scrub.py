@@ -17,6 +17,11 @@ _REFERENCES = frozenset(
     }
 )  # fmt: skip
 _ENVIRONMENTS = frozenset({"env", "environment", "variables"})
+# whatever an Airflow is set to show: it may be told to hide nothing
+_SENSITIVE = (
+    "access_key", "api_key", "apikey", "authorization", "credential", "passphrase", "passwd", "password",
+    "private_key", "secret", "token",
+)  # fmt: skip
 _LOGIN = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+@")
 
 
@@ -70,7 +75,8 @@ class Scrubber:
         return self.clean(item, inside=name in _ENVIRONMENTS)
 
     def _hides(self, name: str) -> bool:
-        return self._redact("text", name) == HIDDEN
+        known = any(word in name.lower() for word in _SENSITIVE)
+        return known or self._redact("text", name) == HIDDEN
 
 
 def _texts(value: Any) -> Iterator[str]:

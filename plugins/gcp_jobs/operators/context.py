@@ -2,8 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
+from gcp_jobs.ledger.journal import Journal, Task
+from gcp_jobs.ledger.pending import Writer
+from gcp_jobs.ledger.scrub import Scrubber
 from gcp_jobs.names import label_value
 from gcp_jobs.once import Attempt
+from gcp_jobs.settings import settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -20,6 +24,35 @@ def attempt_of(context: "Context") -> Attempt:
     ti, clears = context["ti"], getattr(context.get("dag_run"), "clear_number", 0)
     index = -1 if ti.map_index is None else int(ti.map_index)
     return Attempt(ti.dag_id, ti.run_id, ti.task_id, index, int(clears or 0))
+
+
+def journal_of(context: "Context", log: Any) -> Journal:
+    """Give what this try writes into the ledger with."""
+    ti, dag_run, attempt = context["ti"], context.get("dag_run"), attempt_of(context)
+    kind: Any = getattr(dag_run, "run_type", None)
+    task = Task(
+        attempt.dag_id,
+        attempt.run_id,
+        attempt.task_id,
+        attempt.map_index,
+        int(ti.try_number),
+        trigger_kind=None if kind is None else str(getattr(kind, "value", kind)),
+        triggered_by=getattr(dag_run, "triggering_user_name", None),
+    )
+    account = settings().job_service_account
+    return Journal(task, context.get("task_state_store"), log, Scrubber(_redact), _ledger, account)
+
+
+def _redact(text: str, name: str | None) -> str:
+    from airflow.sdk.log import redact  # type: ignore[attr-defined]
+
+    return str(redact(text, name))
+
+
+def _ledger() -> Writer | None:
+    from gcp_jobs.ledger.connection import ledger  # brings SQLAlchemy
+
+    return ledger()
 
 
 def identity_of(ti: Any) -> dict[str, str]:

@@ -14,12 +14,14 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 from gcp_jobs import ownership
 from gcp_jobs.backends.base import JobBackend, RunRequest
 from gcp_jobs.clients import Access
-from gcp_jobs.errors import ApiError, GcpJobsError, RefusedForGood, TemplateError
+from gcp_jobs.errors import ApiError, GcpJobsError, JobTimedOut, RefusedForGood, TemplateError
 from gcp_jobs.job_run import Carry, JobRun
-from gcp_jobs.links import urls
-from gcp_jobs.model import JobRef, JobSpec, JobStatus
+from gcp_jobs.ledger.journal import Journal
+from gcp_jobs.ledger.record import Source, entry_of
+from gcp_jobs.links import log_url, urls
+from gcp_jobs.model import JobRef, JobSpec, JobState, JobStatus
 from gcp_jobs.once import Intent
-from gcp_jobs.operators.context import attempt_of, last_try
+from gcp_jobs.operators.context import attempt_of, journal_of, last_try
 from gcp_jobs.operators.rendering import RendersTemplates, default_deferrable
 from gcp_jobs.settings import settings
 from gcp_jobs.template import JobTemplate, inline, parse
@@ -78,6 +80,7 @@ class JobOperator(RendersTemplates, BaseOperator):
         self._claim: ownership.Claim | None = None
         self._ref: JobRef | None = None
         self._unfinished: JobRef | None = None
+        self._journal: Journal | None = None
 
     @property
     def job_ref(self) -> JobRef | None:
@@ -108,28 +111,37 @@ class JobOperator(RendersTemplates, BaseOperator):
 
     def execute(self, context: "Context") -> dict[str, Any]:
         """Start the job, or attach to the run of an earlier try; wait; give the result."""
-        with self._edge(context):
+        with self._edge(context) as journal:
             run, template = self._run(), self._template()
             attempt, store = attempt_of(context), context.get("task_state_store")
             spec = template.spec if template else None
             request = self._request(context, template)
-            started = run.start(attempt, store, request, spec, manage=self._manages())
+
+            def told(intent: Intent) -> None:
+                journal.intends(intent, spec, request.changes())
+                journal.write()
+
+            started = run.start(attempt, store, request, spec, manage=self._manages(), told=told)
             self._own(context, started.ref)
+            entry = journal.started(started.ref, attached=started.attached, logs_url=log_url(started.ref))
+            journal.write()
             many = self._task_count(spec) > 1
-            carry = Carry(started.ref, self._deadline(), spec.digest if spec else "", many)
+            carry = Carry(started.ref, self._deadline(), spec.digest if spec else "", many, entry)
             if self.deferrable:
                 self._defer(carry, cursor=None)
             try:
                 ended = run.wait(carry)
             except AirflowTaskTimeout:
                 self._give_up()
+                journal.failed(JobTimedOut("the task's execution_timeout passed"), last=last_try(context))
                 raise
             return self._verdict(ended.status or run.read(started.ref), carry, timed_out=ended.timed_out)
 
     def execute_complete(self, context: "Context", event: dict[str, Any]) -> dict[str, Any]:
         """Take over from the trigger: read the truth once more, bring the rest of the log, give the verdict."""
-        with self._edge(context):
+        with self._edge(context) as journal:
             run, carry = self._run(), Carry.from_dict(event["carry"])
+            journal.resumed(carry.entry, carry.ref)
             timed_out = event["outcome"] == "timed_out"
             self._own(context, carry.ref)
             if event["outcome"] == "error":
@@ -150,16 +162,28 @@ class JobOperator(RendersTemplates, BaseOperator):
         """Resume; where Airflow gave the trigger up and no try is left, the run is cancelled first."""
         if next_method == TRIGGER_FAIL_REPR:
             intent = Intent.load(context.get("task_state_store"))
-            if intent and intent.named and last_try(context):
-                self._unfinished = intent.ref
-                self._give_up()
+            if intent and intent.named:
+                self._journal = journal = journal_of(context, self.log)
+                journal.resumed(entry_of(intent.run_key, intent.since), intent.ref)
+                if last_try(context):
+                    self._unfinished = intent.ref
+                    self._give_up()
+                journal.failed(JobTimedOut("Airflow gave the wait up"), last=last_try(context))
+                journal.write()
         return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
         """Cancel the run if a user ended the task, and only then (see gcp_jobs.ownership)."""
         claim, ref = self._claim, self._unfinished
         if claim and ref and self.cancel_on_kill:
-            ownership.on_worker_kill(claim, lambda: self._run().backend.cancel(ref))
+            ownership.on_worker_kill(claim, lambda: self._cancel(ref))
+
+    def _cancel(self, ref: JobRef) -> None:
+        """Cancel, then say so; no question to Airflow any more, for the supervisor may be busy with our end."""
+        self._run().backend.cancel(ref)
+        if self._journal:
+            self._journal.reads(JobStatus(ref, JobState.CANCELLATION_IN_PROGRESS), Source.CANCEL)
+            self._journal.write(wait=False)
 
     # their steps
 
@@ -229,28 +253,38 @@ class JobOperator(RendersTemplates, BaseOperator):
     def _verdict(self, status: JobStatus, carry: Carry, *, timed_out: bool) -> dict[str, Any]:
         if status.terminal:
             self._unfinished = None
+        if self._journal:
+            self._journal.reads(status)
         template = self._template()
         exit_codes = template.exit_codes if template else {}
         result = self._run().verdict(status, carry, exit_codes, timed_out=timed_out)
+        if self._journal:
+            self._journal.succeeded(result)
         self.log.info("%s %s succeeded in %s s", carry.ref.noun.capitalize(), carry.ref, result.duration_s)
         return result.to_dict()
 
     def _give_up(self) -> None:
         if self._unfinished and self.cancel_on_kill:
-            self._run().end(self._unfinished)
+            status = self._run().end(self._unfinished)
+            if status and self._journal:
+                self._journal.reads(status, Source.CANCEL)
         self._unfinished = None
 
     @contextmanager
-    def _edge(self, context: "Context") -> Iterator[None]:
-        """Where our errors become Airflow's; a run that no try will come back for is cancelled."""
+    def _edge(self, context: "Context") -> Iterator[Journal]:
+        """Where our errors become Airflow's; a run that no try will come back for is cancelled; all is recorded."""
+        self._journal = journal = journal_of(context, self.log)
         try:
-            yield
+            yield journal
         except GcpJobsError as error:
             if error.permanent or last_try(context):
                 self._give_up()
+            journal.failed(error, last=last_try(context))
             if error.permanent:
                 raise AirflowFailException(str(error)) from None  # the message says it all
             raise
+        finally:
+            journal.write()
 
     def _deadline(self) -> float | None:
         limits = [float(self.timeout_seconds)] if self.timeout_seconds is not None else []

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gcp_jobs.ledger.scrub import HIDDEN, LONGEST, Scrubber
 from gcp_jobs.model import JobSpec
 
-VALUES = st.text(string.ascii_letters + string.digits + "$/+=!", min_size=8, max_size=24)
+VALUES = st.text(string.ascii_letters + string.digits + "$/+=!", min_size=8, max_size=24).map("Q7{}".format)
 NAMES = st.sampled_from(["API_KEY", "DB_PASSWORD", "my_token", "CLIENT_SECRET"])
 
 
