@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self, TypeVar
 
-from gcp_jobs.backends.base import JobBackend, RunRequest
+from gcp_jobs.backends.base import Change, JobBackend, RunRequest
 from gcp_jobs.clients import Access
 from gcp_jobs.errors import ApiError, JobFailed, JobTimedOut, NotFound
 from gcp_jobs.failure import explain, listed
@@ -65,7 +65,8 @@ class JobRun:
         """
         if manage:
             change = self._patiently(lambda: self.backend.ensure(spec))
-            self.log.info("Job %s is %s (spec %.12s)", spec.name, change, spec.digest)
+            if change is not Change.NONE:
+                self.log.info("Job %s is %s (spec %.12s)", spec.name, change, spec.digest)
             return
         for line in self._patiently(lambda: self.backend.drift(spec)):
             self.log.warning("Job %s differs from its template: %s", spec.name, line)

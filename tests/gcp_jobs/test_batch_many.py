@@ -182,7 +182,7 @@ def test_want_of_quota_fails_no_task_and_makes_no_second_job(
     airflow.start("one")
 
     def relax() -> None:
-        until(lambda: refusals(world) >= 10)
+        until(lambda: refusals(world) >= 10, 120)
         world.heal()
 
     assert airflow.run(relax) == [12]
