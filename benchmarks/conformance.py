@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,15 @@ STAY_S = 5.0  # and a task running, where RUNNING is the state to show
 LOOK_S = 0.1
 GRACE_S = 20.0  # for a verdict after the job's end
 LIMIT_S = 90.0
-TRIES = 3
+TRIES = 5
+SLOW_TO_LOAD = (
+    "airflow.providers.google.cloud.operators.cloud_batch",
+    "gcp_jobs.backends.batch",
+    "gcp_jobs.operators.batch",
+    "gcp_jobs.triggers.job",
+    "google.cloud.logging_v2",
+    "google.pubsub_v1",
+)
 
 # What each state leads to when nothing else happens, and what the verdict at the end has to say.
 LEADS_TO = {
@@ -206,6 +215,8 @@ async def run(cells: Sequence[Cell], ready: Mapping[str, Any]) -> list[dict[str,
         )
         os.environ["BATCH_EMULATOR_HOST"] = os.environ["PUBSUB_EMULATOR_HOST"] = address
         redirect(address)
+        for module in SLOW_TO_LOAD:  # no state shall pass while a library loads
+            import_module(module)
         world = World(gate, Cloud(ready["rest"]), batch)
         for moment in MOMENTS:
             mine = [cell for cell in cells if cell.reached == moment]
