@@ -7,12 +7,14 @@ the two never multiply, and `why` says which layer does what.
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
 
 from gcp_jobs import ladder
-from gcp_jobs.failure import PERMANENT, Failure, FailureClass
+from gcp_jobs.failure import PERMANENT, Failure, FailureClass, lacking
 from gcp_jobs.ladder import Blocked, Rung
+from gcp_jobs.model import JobStatus
 from gcp_jobs.policy import Array, Ladder, Policy, Retry
 from gcp_jobs.spec import JobSpec
 
@@ -157,6 +159,15 @@ def decide(
     some = f", only its {len(tasks)} failed tasks" if tasks else ""
     why = f"{kind} ({used + 1} of {rule.budget}): {where}{some}, in {delay:.0f} s; Airflow's retries stay unused"
     return Decision(action, why, rung, delay, tasks=tasks)
+
+
+def stuck(status: JobStatus, policy: Policy, now: datetime) -> Failure | None:
+    """Give why a run that has not started should be decided about as if it had failed; None while it may wait on.
+
+    Where the decision is to stop, there is nowhere else to go: the run is not cancelled but waits on.
+    """
+    waited = (now - status.created).total_seconds() if status.created else 0.0
+    return lacking(status) if waited >= policy.ladder.patience else None
 
 
 def _next(

@@ -49,7 +49,8 @@ class Retry(_Part):
 class Ladder(_Part):
     """Where a job may run besides its own place, in this order: standard, machine types, regions, the other backend.
 
-    `memory` are the sizes after the job's own; without any each is twice the last, up to `most_memory`.
+    `memory` are the sizes after the job's own; without any each is twice the last, up to `most_memory`. `patience` is
+    how long a job may stay queued for want of machines before the next rung is tried.
     """
 
     machine_types: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]+$")], ...] = ()
@@ -57,6 +58,7 @@ class Ladder(_Part):
     memory: tuple[Memory, ...] = ()
     most_memory: Memory = "32Gi"
     other_backend: bool = False
+    patience: Seconds = 600
 
 
 class BreakerLimits(_Part):

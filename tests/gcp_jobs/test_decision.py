@@ -1,15 +1,17 @@
 """What follows a failure: the contract's table, and whatever happens, no budget is overdrawn, no rung climbed twice."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gcp_jobs.decision import TASK_INDICES, Action, Decision, History, decide
+from gcp_jobs.decision import TASK_INDICES, Action, Decision, History, decide, stuck
 from gcp_jobs.failure import PERMANENT, Failure, FailureClass
 from gcp_jobs.ladder import Rung
+from gcp_jobs.model import JobRef, JobState, JobStatus
 from gcp_jobs.policy import Ladder, Policy, Retry
 from gcp_jobs.spec import JobSpec
 
@@ -133,6 +135,33 @@ def test_only_the_failed_tasks_of_an_array_are_run_again_where_the_container_can
     lost = decide(failure("network"), history, policy, job, failed_tasks=[])
     assert lost.tasks == ()
     assert history.after(failure("network"), lost).tasks == (2, 5, 7)
+
+
+WANT = "VM in Managed Instance Group meets error: Batch Error: code - CODE_GCE_ZONE_RESOURCE_POOL_EXHAUSTED"
+
+
+@pytest.mark.parametrize(
+    ("state", "message", "waited", "kind"),
+    [
+        ("QUEUED", WANT, 601, "stock_out"),
+        ("SCHEDULED", "Quota 'CPUS' exceeded. Limit: 8 in region r.", 601, "quota"),
+        ("QUEUED", WANT, 599, None),
+        ("QUEUED", "", 9999, None),
+        ("QUEUED", "PERMISSION_DENIED", 9999, None),
+        ("CANCELLED", WANT, 9999, None),
+    ],
+)
+def test_a_job_queued_for_want_of_machines_is_decided_about_after_a_while(
+    state: str, message: str, waited: int, kind: str | None
+) -> None:
+    """Batch would leave it queued for two days."""
+    now = datetime(2026, 5, 4, tzinfo=UTC)
+    ref = JobRef("batch", "p", "us-central1", "j")
+    status = JobStatus(ref, JobState(state), message=message, created=now - timedelta(seconds=waited))
+    found = stuck(status, Policy(), now)
+    assert (found.kind if found else None) == kind
+    if found:
+        assert decide(found, History.begin(spec(), "batch", Policy()), Policy(), spec()).rung
 
 
 def test_the_history_survives_a_deferral_and_later_releases() -> None:

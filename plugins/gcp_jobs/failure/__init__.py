@@ -1,7 +1,7 @@
 """Why a run ended without success, and what to do about it. Pure, total and deterministic."""
 
 from gcp_jobs.failure.classes import DEPENDENT, ENVIRONMENTAL, PERMANENT, ErrorType, FailureClass
-from gcp_jobs.failure.explain import ExitMeaning, Failure, explain, listed, of_error, read
+from gcp_jobs.failure.explain import ExitMeaning, Failure, explain, lacking, listed, of_error, read
 
 __all__ = [
     "DEPENDENT",
@@ -12,6 +12,7 @@ __all__ = [
     "Failure",
     "FailureClass",
     "explain",
+    "lacking",
     "listed",
     "of_error",
     "read",

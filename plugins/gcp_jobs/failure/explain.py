@@ -89,6 +89,10 @@ _SHELL: Mapping[int, tuple[FailureClass, str]] = {
     127: (_F.IMAGE, "the container's command does not exist"),
 }
 _VAGUE = frozenset({None, 1, 2, 255, 50000})  # codes that any program gives for anything
+_MAYBE_MEMORY = (
+    " It was killed, often for want of memory, which Batch does not say: `exit_codes: {137: {class: out_of_memory}}` in"
+    " the template has it tried with more."
+)
 _KILLED = frozenset({134, 137, 139, 143})  # ended by a signal: whose limit was it?
 
 # google.cloud.run.v2.Condition reasons and Batch's words: class, and what to do where the class' own advice is vague
@@ -154,6 +158,19 @@ def explain(
 def read(text: str) -> FailureClass | None:
     """Give the class that a platform's message alone tells of, None where it tells none."""
     return rules.match(plain(text), log=False)
+
+
+def lacking(status: JobStatus) -> Failure | None:
+    """Say what keeps a run from starting that another place might have: machines or quota; None for anything else.
+
+    Batch does not fail a job for want of machines: it stays queued, for up to two days.
+    """
+    if status.terminal or status.started is not None:
+        return None
+    kind = read(status.message)
+    if kind not in (_F.STOCK_OUT, _F.QUOTA):
+        return None
+    return _found(kind, f"event {shown(status.message)}", status.message, "")
 
 
 def of_error(error: GcpJobsError, identity: str = "") -> Failure:
@@ -234,7 +251,8 @@ def _by_code(seen: Evidence, meanings: Mapping[int, ExitMeaning], identity: str)
     if told or not seen.ended:
         return told
     cause = f"the container ended with {seen.ended}" + _quoted(seen.event)
-    return Failure(_F.APPLICATION, cause, TODO[_F.APPLICATION], evidence=seen.ended)
+    advice = TODO[_F.APPLICATION] + (_MAYBE_MEMORY if seen.code == 137 else "")
+    return Failure(_F.APPLICATION, cause, advice, evidence=seen.ended)
 
 
 def _by_log(seen: Evidence, identity: str) -> Failure | None:
