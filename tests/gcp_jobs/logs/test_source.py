@@ -11,7 +11,7 @@ import pytest
 from tests.gcp_jobs.logs.world import PROJECT, Followed, LogWorld, eventually, the_source
 
 from gcp_jobs.clients import Access, client
-from gcp_jobs.logs import Cursor
+from gcp_jobs.logs import Cursor, Source
 
 Set = Callable[..., None]
 
@@ -110,8 +110,12 @@ def test_what_google_leaves_out_of_the_tail_is_brought_by_lists(world: LogWorld)
     asyncio.run(scenario())
 
 
-def test_a_tail_that_has_died_without_a_word_costs_no_line(world: LogWorld) -> None:
+def test_a_tail_that_has_died_without_a_word_costs_no_line(
+    world: LogWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A firewall may drop an idle connection, and neither side hears of it."""
+    ends: list[Source] = []
+    monkeypatch.setattr(Source, "_ended", lambda source: ends.append(source))
 
     async def scenario() -> None:
         followed = Followed(world.job())
@@ -119,8 +123,7 @@ def test_a_tail_that_has_died_without_a_word_costs_no_line(world: LogWorld) -> N
         await eventually(lambda: followed.following and followed.following.whole.is_set())
         world.fault("call", "TailLogEntries", code="UNAVAILABLE")
         world.fault("cut", "TailLogEntries")
-        await eventually(lambda: not the_source().live)
-        the_source().live = True
+        await eventually(lambda: ends)
         await world.awrite(followed.ref, "line")
         await over(followed, task)
         assert followed.said == ["line"]
