@@ -103,9 +103,7 @@ class Journal:
         if self._run is None:
             return ""
         now = self.clock()
-        self._run = replace(
-            self._at(self._run, ref), submitted_at=None if attached else now, logs_url=logs_url
-        )
+        self._run = replace(self._at(self._run, ref), logs_url=logs_url)
         via = Via.ATTACHED if attached else Via.STARTED
         self._add(self._run, Attempt(self._run.entry, self.task.try_number, number, via, rung, now))
         return self._run.entry
@@ -124,7 +122,7 @@ class Journal:
         self._run = replace(
             self._run,
             state=status.state,
-            submitted_at=status.created or self._run.submitted_at,
+            submitted_at=status.created,
             started_at=status.started,
             ended_at=ended,
             reason=status.reason or None if status.terminal else None,

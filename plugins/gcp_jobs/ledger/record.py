@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Self, get_type_hints
+from typing import Any, ClassVar, Self, get_type_hints
 
 from gcp_jobs.model import ENDING, TERMINAL, JobState, JobStatus
 
@@ -64,9 +64,22 @@ class Verdict(StrEnum):
 
 
 class _Record:
-    """To and from the JSON that waits in the task state store."""
+    """What all have: to and from the JSON that waits in the task state store, and what several say of one thing."""
 
     __slots__ = ()
+    KEY: ClassVar[tuple[str, ...]]
+
+    def __post_init__(self) -> None:
+        _require_utc(self)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What makes two records speak of one thing."""
+        return tuple(str(getattr(self, name)) for name in self.KEY)
+
+    def join(self, later: Self) -> Self:
+        """Say what both say; here: whoever came first."""
+        return self
 
     def to_dict(self) -> dict[str, Any]:
         """Give what is known, times as RFC 3339."""
@@ -76,7 +89,8 @@ class _Record:
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
         """Read what `to_dict` gave; keys that another release wrote are ignored."""
-        hints = get_type_hints(cls)
+        kinds = get_type_hints(cls)
+        hints = {f.name: kinds[f.name] for f in fields(cls)}  # type: ignore[arg-type]
         return cls(**{name: _typed(hints[name], value[name]) for name in hints if name in value})
 
 
@@ -109,10 +123,13 @@ class Run(_Record):
     :param state: None until Google has named it
     :param run_uid: Batch's uid of the job, else the execution's full name: how events call it
     :param spec: JobSpec as JSON, `overrides` what this run changed; both name secrets and never hold one
+    :param created_at: when it was meant; `submitted_at` when Google took it
     :param failed_task: index of the task that decided the failure
     :param cost: in `currency`, by the prices that `cost_basis` names
     :param replay_of: entry of the dead letter that it repeats
     """
+
+    KEY = ("entry",)
 
     entry: str
     dag_id: str
@@ -162,11 +179,6 @@ class Run(_Record):
         if self.started_at and self.ended_at and self.ended_at < self.started_at:
             object.__setattr__(self, "ended_at", self.started_at)
 
-    @property
-    def key(self) -> tuple[str, ...]:
-        """What makes two records speak of one thing."""
-        return (self.entry,)
-
     def join(self, later: Self) -> Self:
         """Say what both say, as the database would after writing one and then the other."""
         known = {
@@ -193,6 +205,8 @@ class Attempt(_Record):
     :param dependency: what failed it, where that has a name: an API (`run.googleapis.com`), `source`, `destination`
     """
 
+    KEY = ("entry", "try_number")
+
     entry: str
     try_number: int
     number: int | None = None
@@ -204,14 +218,6 @@ class Attempt(_Record):
     action: Action | None = None
     dependency: str | None = None
     message: str | None = None
-
-    def __post_init__(self) -> None:
-        _require_utc(self)
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """What makes two records speak of one thing."""
-        return self.entry, str(self.try_number)
 
     def join(self, later: Self) -> Self:
         """Say what both say; the earlier wins."""
@@ -225,6 +231,8 @@ class Attempt(_Record):
 class Transition(_Record):
     """A state that a run (`task` WHOLE_JOB) or a task of it reached, once each; `attempt` is the platform's own."""
 
+    KEY = ("run_uid", "task", "attempt", "state")
+
     run_uid: str
     state: str
     at: datetime
@@ -232,40 +240,18 @@ class Transition(_Record):
     task: int = WHOLE_JOB
     attempt: int = 0
 
-    def __post_init__(self) -> None:
-        _require_utc(self)
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """What makes two records speak of one thing."""
-        return self.run_uid, str(self.task), str(self.attempt), self.state
-
-    def join(self, later: Self) -> Self:
-        """Whoever saw it first."""
-        return self
-
 
 @dataclass(frozen=True, slots=True)
 class Decision(_Record):
     """What somebody decided about a run, and why; the first decision of a kind stands."""
+
+    KEY = ("entry", "verdict")
 
     entry: str
     verdict: Verdict
     at: datetime
     by: str
     reason: str
-
-    def __post_init__(self) -> None:
-        _require_utc(self)
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """What makes two records speak of one thing."""
-        return self.entry, self.verdict
-
-    def join(self, later: Self) -> Self:
-        """Whoever decided first."""
-        return self
 
 
 Record = Run | Attempt | Transition | Decision
