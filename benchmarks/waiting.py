@@ -8,6 +8,7 @@ build/bench-waiting.json, anew after each row.
 import argparse
 import json
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -111,6 +112,7 @@ def main() -> None:
         "--sweep", type=float, default=45, help="seconds between our sweeps (by default 600)"
     )
     asked = options.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     given = {name: getattr(asked, name) for name in SIZES if getattr(asked, name) is not None}
     sizes = {name: given.get(name, []) if given else default for name, (default, _) in SIZES.items()}
     run(sizes, asked.finished, Timing(asked.steady, asked.spread, asked.sweep), Console(width=200))

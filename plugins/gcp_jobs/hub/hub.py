@@ -14,7 +14,7 @@ from gcp_jobs.clients import Access
 from gcp_jobs.hub.counts import Count, Counts, Report
 from gcp_jobs.hub.stream import Stream
 from gcp_jobs.hub.sweep import sweep
-from gcp_jobs.hub.waiter import Waiter
+from gcp_jobs.hub.waiter import CROWD, Waiter
 from gcp_jobs.hub.works import Work, Works
 from gcp_jobs.model import JobRef
 from gcp_jobs.pace import Pace
@@ -26,8 +26,7 @@ log = logging.getLogger(__name__)
 SETTLE_S = 5.0
 LINGER_S = 60.0
 REPORT_S = 60.0
-CROWD = 500  # first reads that queue: from then on pages of a list are fewer calls, and sooner done
-CROWD_S = 1.0  # for others to come
+CROWD_S = 1.0  # how often to look whether reads queue
 BURST = 100  # reads at once; thousands of calls begun in one moment would time out in their own queue
 
 Region = tuple[str, str, str]
@@ -47,7 +46,7 @@ class Hub:
         self._waiters: dict[str, list[Waiter]] = {}
         self._paces: dict[Region, Pace] = {}
         self._works = Works()
-        self._sweep_now, self._crowd = asyncio.Event(), asyncio.Event()
+        self._sweep_now = asyncio.Event()
         self._executions_told = False
         self._report = Report(topic or "lists", self.counts)
 
@@ -70,8 +69,6 @@ class Hub:
             self._start()
             await self._settled(waiter)
             waiter.settled = True
-            if self._pace(ref).queue >= CROWD:
-                self._crowd.set()
             yield waiter
         finally:
             self._leave(waiter)
@@ -86,7 +83,7 @@ class Hub:
         self._works.wanted()
         if self._works.running:
             return
-        works: list[Work] = [self._sweeps, self._firsts, self._reports]
+        works: list[Work] = [self._sweeps, self._crowds, self._reports]
         if self.topic:
             given = _given(self._here, self.topic)
             self.stream = Stream(self.access, self.topic, given, self._hear, self._sweep_now.set)
@@ -154,13 +151,15 @@ class Hub:
             await self._sweep((lambda _: True) if everybody else (lambda waiter: not self._will_hear(waiter)))
             last = clock() if everybody else last
 
-    async def _firsts(self) -> None:
-        """After a triggerer's start thousands want their first read at once: the list gives it to many of them."""
+    async def _crowds(self) -> None:
+        """Thousands want to read at once, after a triggerer's start or the end of many jobs: a list serves hundreds."""
+        crowded = False
         while True:
-            await self._crowd.wait()
             await asyncio.sleep(CROWD_S)
-            self._crowd.clear()
-            await self._sweep(lambda waiter: not waiter.read)
+            crowded = crowded or any(pace.queue >= CROWD for pace in self._paces.values())
+            if crowded:
+                await self._sweep(lambda waiter: waiter.queues or not waiter.read)
+                crowded = any(waiter.queues for several in self._waiters.values() for waiter in several)
 
     async def _sweep(self, wanted: Callable[[Waiter], bool]) -> None:
         regions: dict[Region, list[Waiter]] = {}

@@ -17,6 +17,7 @@ from gcp_jobs.waiting import Log
 RECHECKS = (
     6  # the API may still say RUNNING when the event of the end has come: 1 s, 1.5 s ... some 20 s in all
 )
+CROWD = 500  # reads that queue
 _ORDER = [JobState.QUEUED, JobState.SCHEDULED, JobState.RUNNING, JobState.CANCELLATION_IN_PROGRESS]
 
 
@@ -25,7 +26,7 @@ class Waiter:
 
     __slots__ = (
         "_backend", "_by", "_context", "_future", "_hinted", "_known", "_learned", "_log", "_pace", "_pending",
-        "_rechecks", "counts", "created", "key", "read", "ref", "settled", "topics",
+        "_rechecks", "counts", "created", "key", "queues", "read", "ref", "settled", "topics",
     )  # fmt: skip
 
     def __init__(self, ref: JobRef, backend: JobBackend, pace: Pace, counts: Counts, log: Log) -> None:
@@ -37,7 +38,7 @@ class Waiter:
         self._future: asyncio.Future[None] | None = None
         self._pending = self._hinted = False
         self.settled = False  # whether its hub listens, as far as it can: what is read from then on counts
-        self.read = False
+        self.read = self.queues = False
         self._learned: JobStatus | None = None
         self._known: JobState | None = None
         self._by = By.FIRST_READ
@@ -70,7 +71,7 @@ class Waiter:
         self.created, self.topics = status.created, self.topics.union(status.topics)
         if status.state in TERMINAL or status.state is JobState.DELETION_IN_PROGRESS or not self.read:
             self._learned = status
-            if self.read:
+            if self.read and not self._hinted:
                 self._by = By.SWEEP
             self._wake()
         else:
@@ -139,16 +140,25 @@ class Waiter:
             self._future = None
 
     async def _turn(self) -> None:
-        if self._hinted:
+        """What an event has ended goes first, unless so many have that a list is on its way."""
+        if self._hinted and not self.crowded:
             self._pace.take(borrow=True)
         elif delay := self._pace.turn():
             clock = asyncio.get_running_loop().time
-            until = clock() + delay
-            while not (self._hinted or self._learned) and (left := until - clock()) > 0:
+            until, self.queues = clock() + delay, True
+            while (
+                not (self._learned or (self._hinted and not self.crowded)) and (left := until - clock()) > 0
+            ):
                 await self._rest(left)
+            self.queues = False
             if self._learned:
                 self._pace.give_back()
         self._pending = False
+
+    @property
+    def crowded(self) -> bool:
+        """Whether pages of a list are fewer calls than what queues, and sooner done."""
+        return self._pace.queue >= CROWD
 
     def _note(self, status: JobStatus) -> None:
         self.read, self._known, self.created = True, status.state, status.created

@@ -315,8 +315,9 @@ def test_log_lines_of_a_wait_appear_in_its_own_context_whoever_made_them(
     assert all(f"job-of-{name}" in line for name, line in lines)
 
 
-def test_a_thousand_waits_share_one_stream_and_hardly_read(world: World) -> None:
+def test_a_thousand_waits_share_one_stream_and_hardly_read(world: World, set_: Set) -> None:
     """Jobs that stay QUEUED cost no process; cancelled ones end. A few pages are most waits' first read."""
+    set_(job_reads_per_minute=600)
     world.fault("exhaust")
     seen: list[str] = []
 
@@ -348,6 +349,28 @@ def test_a_thousand_waits_share_one_stream_and_hardly_read(world: World) -> None
     asyncio.run(scenario())
     assert world.emulator.count("StreamingPull") == 1
     assert world.emulator.count("CreateSubscription") == 1
+
+
+def test_a_thousand_ends_at_once_are_confirmed_by_lists_not_by_a_thousand_reads(
+    world: World, set_: Set
+) -> None:
+    """Else one array of jobs that fails together would use up the region's quota, and all would wait for it."""
+    set_(job_reads_per_minute=600)
+    world.fault("exhaust")
+    refs = [world.submit() for _ in range(1000)]
+
+    async def scenario() -> None:
+        hub = the_hub()
+        waits = [asyncio.create_task(ended(hub, ref)) for ref in refs]
+        await eventually(lambda: hub.counts[Count.FIRST_READS] + hub.counts[Count.FIRST_LISTED] == 1000, 60)
+        before = world.emulator.count("GetJob")
+        await asyncio.to_thread(world.fault, "exhaust", fails=True)
+        found = await asyncio.wait_for(asyncio.gather(*waits), 60)
+        assert set(map(state, found)) == {JobState.FAILED}
+        assert world.emulator.count("GetJob") - before < 800
+        assert hub.counts[Count.WOKEN_BY_EVENT] > 500
+
+    asyncio.run(scenario())
 
 
 def test_two_connections_two_hubs_and_none_where_no_topic_is_set(world: World, set_: Set) -> None:
