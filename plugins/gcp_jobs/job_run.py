@@ -130,10 +130,17 @@ class JobRun:
         return status
 
     def verdict(
-        self, status: JobStatus, carry: Carry, exit_codes: Mapping[int, ExitCode], *, timed_out: bool
+        self,
+        status: JobStatus,
+        carry: Carry,
+        exit_codes: Mapping[int, ExitCode],
+        *,
+        timed_out: bool,
+        identity: str = "",
     ) -> JobResult:
         """Give the result of a success; raise what explains anything else.
 
+        :param identity: the job's service account: whom a missing right is missing to
         :raises JobTimedOut: the deadline passed first
         :raises JobFailed: anything else
         """
@@ -141,7 +148,7 @@ class JobRun:
             return JobResult.of(status, ExitInfo(code=0), carry.digest)
         if timed_out:
             raise self._late(status)
-        raise self._failure(status, exit_codes)
+        raise self._failure(status, exit_codes, identity)
 
     def _late(self, status: JobStatus) -> JobTimedOut:
         what = f"the job did not end within its deadline and was cancelled (it is {status.state})"
@@ -151,9 +158,7 @@ class JobRun:
         lines = listed(tail(status.ref, self.access))
         return JobTimedOut(what, where=status.ref.name, todo=f"{_OVERTIME}{lines}")
 
-    def _failure(
-        self, status: JobStatus, exit_codes: Mapping[int, ExitCode], identity: str = ""
-    ) -> JobFailed:
+    def _failure(self, status: JobStatus, exit_codes: Mapping[int, ExitCode], identity: str) -> JobFailed:
         try:
             exit_info = self.backend.exit_info(status)
         except ApiError as error:

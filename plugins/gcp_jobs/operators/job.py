@@ -256,8 +256,9 @@ class JobOperator(RendersTemplates, BaseOperator):
         if self._journal:
             self._journal.reads(status)
         template = self._template()
-        exit_codes = template.exit_codes if template else {}
-        result = self._run().verdict(status, carry, exit_codes, timed_out=timed_out)
+        exit_codes, spec = (template.exit_codes, template.spec) if template else ({}, None)
+        identity = (spec.service_account if spec else None) or ""
+        result = self._run().verdict(status, carry, exit_codes, timed_out=timed_out, identity=identity)
         if self._journal:
             self._journal.succeeded(result)
         self.log.info("%s %s succeeded in %s s", carry.ref.noun.capitalize(), carry.ref, result.duration_s)
