@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from laptop.rest import AirflowApi
 
 BUILD_S = 1200
 UP_S = 300
+SLOWLY = {
+    "api_base_url": "http://breeds-api:8080/faults/slow-20/v1"
+}  # it ends after somebody listens for its end
+TOLD = re.compile(r"Told that execution \S+ has ended")
 
 
 class Stack:
@@ -33,6 +38,7 @@ class Stack:
             "EMULATOR_GRPC_PORT": str(grpc),
             "EMULATOR_REST_PORT": str(rest),
             "TRIGGERER_NOFILE": str(limits.open_files()),
+            "TRIGGERER_CAPACITY": limits.triggerer(limits.open_files())["AIRFLOW__TRIGGERER__CAPACITY"],
         }
 
     def compose(self, what: str, *args: str, timeout_s: float) -> Path:
@@ -78,17 +84,21 @@ def _ingest(stack: Stack, progress: Progress) -> None:
     password = json.loads(stack.read("apiserver", "/keys/passwords.json"))["admin"]
     with AirflowApi.login(stack.url, "admin", password) as api:
         progress.wait(lambda: api.knows(DAG), f"the dag-processor to find {DAG}")
-        run_id = api.start(DAG)
+        run_id = api.start(DAG, SLOWLY)
         progress.say(f"{DAG} {run_id} started through the REST API")
         state = api.follow(DAG, run_id, progress)
         if state != "success":
             raise SystemExit(f"compose-test: {DAG} ended as {state}; the logs: {stack.keep_logs()}")
         for task in api.tasks(DAG, run_id):
             progress.say(f"{task}: {json.dumps(api.result(DAG, run_id, task))}")
+        told = TOLD.search(log := api.log(DAG, run_id, "ingest"))
+        if told is None:
+            raise SystemExit(f"compose-test: no event ended the wait; the task's log:\n{log}")
+        progress.say(told[0])
 
 
 def main(state: Path) -> None:
-    """Ends with exit code 0 only when the run succeeded and the stack is gone again."""
+    """Ends with exit code 0 only when the run succeeded, an event ended its wait, and the stack is gone again."""
     progress = Progress()
     if not _engine_answers():
         raise SystemExit(

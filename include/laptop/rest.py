@@ -82,3 +82,10 @@ class AirflowApi:
         """What the task returned (its XCom `return_value`)."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
         return self._checked(self.client.get(path, params={"deserialize": False}))["value"]
+
+    def log(self, dag_id: str, run_id: str, task_id: str) -> str:
+        """The log of the task's first try, what its trigger wrote included, a line an entry."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/1"
+        answer = self.client.get(path, params={"full_content": True}, headers={"Accept": "application/json"})
+        entries = self._checked(answer)["content"] or []
+        return "\n".join(str(entry["event"] if isinstance(entry, dict) else entry) for entry in entries)

@@ -14,7 +14,7 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcTranspor
 
 from laptop import cloud, environment
 from laptop.child import Child
-from laptop.place import Place
+from laptop.place import ROOT, Place
 from laptop.progress import Progress
 
 PROJECT = f"projects/{environment.PROJECT}"
@@ -78,3 +78,9 @@ def test_a_sink_that_leads_elsewhere_is_put_right(started: Started) -> None:
         _config(channel).create_sink(parent=PROJECT, sink=elsewhere)
         deploy(channel)
         assert there(channel) == ([TOPIC], [SINK])
+
+
+def test_the_readme_names_the_filter_and_the_topic_that_work_here() -> None:
+    told = (ROOT / "README.md").read_text()
+    assert f"--log-filter='{cloud.COMPLETED}'" in told
+    assert f"GCP_JOBS_STATUS_TOPIC={environment.STATUS_TOPIC}" in told

@@ -45,6 +45,9 @@ def test_run_tells_what_landed_and_a_second_run_works_too(tmp_path: Path) -> Non
         assert re.search(
             r"run\.v2\.Jobs/RunJob +airflow@local-project\.iam\.gserviceaccount\.com +1\b", output
         )
+        assert re.search(r"Subscriber/DeleteSubscription +airflow@\S+ +1\b", output), (
+            "a subscription was left"
+        )
         assert (tmp_path / "run" / "data" / "dog_breeds.duckdb").is_file()
 
 
@@ -85,8 +88,8 @@ def test_up_refuses_a_port_that_is_none(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
-    """A running `make up`: Airflow's address and the passwords that it printed."""
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str], str]]:
+    """A running `make up`: Airflow's address, the passwords that it printed, and the address of its breeds."""
     ports = dict(zip(PORTS, map(str, free_ports(4)), strict=True))
     process = _command("up", state=tmp_path_factory.mktemp("up"), **ports)
     children: list[psutil.Process] = []
@@ -101,7 +104,11 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str
             pytest.fail("".join(told))
         children = psutil.Process(process.pid).children(recursive=True)
         passwords = dict(re.findall(r"(admin|viewer) / (\S+?)[,)]", told[-1]))
-        yield f"http://127.0.0.1:{ports['AIRFLOW_PORT']}", passwords
+        yield (
+            f"http://127.0.0.1:{ports['AIRFLOW_PORT']}",
+            passwords,
+            f"http://127.0.0.1:{ports['BREEDS_API_PORT']}",
+        )
     finally:
         os.killpg(process.pid, signal.SIGINT)
         process.communicate()
@@ -111,8 +118,10 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str
 
 
 @pytest.mark.timeout(300)
-def test_up_runs_the_dag_for_whoever_may(up: tuple[str, dict[str, str]]) -> None:
-    url, passwords = up
+def test_up_runs_the_dag_for_whoever_may_and_an_event_ends_the_wait(
+    up: tuple[str, dict[str, str], str],
+) -> None:
+    url, passwords, breeds = up
     progress = Progress()
     with pytest.raises(AirflowRefused, match="401"):
         AirflowApi.login(url, "admin", "wrong")
@@ -123,6 +132,16 @@ def test_up_runs_the_dag_for_whoever_may(up: tuple[str, dict[str, str]]) -> None
         progress.wait(lambda: admin.knows(DAG), "the dag-processor to find the DAG", 90)
         with pytest.raises(AirflowRefused, match="403"):
             viewer.start(DAG)
-        run_id = admin.start(DAG)
+        run_id = admin.start(DAG, {"api_base_url": f"{breeds}/faults/slow-8/v1"})
         assert admin.follow(DAG, run_id, progress, timeout_s=150) == "success"
         assert admin.result(DAG, run_id, "ingest")["state"] == "SUCCEEDED"
+        assert re.search(r"Told that execution \S+ has ended", admin.log(DAG, run_id, "ingest"))
+
+
+@pytest.mark.timeout(300)
+def test_run_of_another_dag_tells_of_its_batch_job(tmp_path: Path) -> None:
+    process = _command("run", "--dag", "batch_job", state=tmp_path)
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    assert re.search(r"Batch job +projects/local-project/\S+/jobs/java-batch-job-\w+", output), output
+    assert re.search(r"state +SUCCEEDED, tasks: 1", output)
