@@ -204,6 +204,7 @@ def _watch(
         control.let_fail("rest")
         patience = LAST_S
     result = _result(side, folder, patience)
+    control.clear()
     return Seen(
         before=before, after=after, rss_kb=rss, sockets=sockets, ready_s=ready_s,
         ended=ends(address, {name for name, group in jobs if group != "rest"}),

@@ -46,10 +46,17 @@ class Control:
         """Put Google's quota on reads of jobs, per project and region."""
         self._add(kind="quota", methods=[GET, LIST], per_minute=per_minute)
 
+    def clear(self) -> None:
+        """No fault is on any more: what the benchmark itself reads is under no quota."""
+        self._send("DELETE")
+
     def _add(self, **fault: Any) -> None:
+        self._send("POST", json.dumps(fault).encode())
+
+    def _send(self, method: str, body: bytes | None = None) -> None:
         headers = {"content-type": "application/json"}
-        request = urllib.request.Request(f"{self.url}/emulator/faults", json.dumps(fault).encode(), headers)
-        urllib.request.urlopen(request).close()
+        url = f"{self.url}/emulator/faults"
+        urllib.request.urlopen(urllib.request.Request(url, body, headers, method=method)).close()
 
 
 def make_jobs(address: str, groups: list[str]) -> list[tuple[str, str]]:
