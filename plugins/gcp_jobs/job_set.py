@@ -7,6 +7,7 @@ from typing import Any, Self
 from gcp_jobs.model import JobRef, JobState, JobStatus
 
 MOST_SHOWN = 100
+MOST_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,16 @@ class Want:
         if good >= required:
             return True
         return False if len(statuses) - (len(ended) - good) < required else None
+
+    def shortfall(self, statuses: Sequence[JobStatus | None]) -> str:
+        """Say which jobs make the wait fail; empty unless enough cannot end well any more."""
+        if self.over(statuses) is not False:
+            return ""
+        bad = [s for s in statuses if s and s.terminal and s.state.value not in self.accept]
+        named = ", ".join(f"{s.ref} {s.state}" for s in bad[:MOST_NAMED])
+        more = " ..." if len(bad) > MOST_NAMED else ""
+        wanted = " or ".join(self.accept)
+        return f"{self.need} of {len(statuses)} jobs had to end as {wanted}, but {named}{more}"
 
     def to_dict(self) -> dict[str, Any]:
         """Give the form that goes into triggers."""

@@ -1,19 +1,22 @@
-"""Waits for a set of jobs in the triggerer's event loop, each by the trigger that waits for one."""
+"""Waits for a set of jobs in the triggerer's event loop, all of them on the process' hub."""
 
 import asyncio
+import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from gcp_jobs.backends.base import JobBackend
 from gcp_jobs.clients import Access
-from gcp_jobs.errors import ApiError, GcpJobsError, NotFound, TransientApiError
-from gcp_jobs.job_set import JobSet, Want
+from gcp_jobs.errors import GcpJobsError, NotFound, TransientApiError
+from gcp_jobs.hub import Waiter, hub_for
+from gcp_jobs.job_set import JobSet, Want, summary
 from gcp_jobs.model import JobRef, JobState, JobStatus
-from gcp_jobs.triggers.job import JobTrigger
-from gcp_jobs.waiting import Backoff
+from gcp_jobs.settings import settings
+from gcp_jobs.waiting import Backoff, Ended, Remote, adrive, wait
 
 FIRST_LOOK_S = 1.0
 
@@ -21,6 +24,8 @@ FIRST_LOOK_S = 1.0
 class JobSetTrigger(BaseTrigger):
     """
     Fires once, when enough jobs have ended or enough cannot any more: {"outcome": "ended" | "timed_out" | "error"}.
+
+    With "ended" come `result` (job_set.summary) and `shortfall` (Want.shortfall, empty where enough ended well).
 
     :param jobs: which jobs, as JobSet.to_dict gives it
     :param want: how many, as Want.to_dict gives it
@@ -48,10 +53,12 @@ class JobSetTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait and fire."""
         left = None if self.deadline is None else max(0.0, self.deadline - time.time())
-        event: dict[str, Any] = {"outcome": "ended"}
+        want = Want.from_dict(self.want)
         try:
             async with asyncio.timeout(left):
-                await self._settle()
+                found = await self._settle(JobSet.from_dict(self.jobs), want)
+            said = {"result": summary(found), "shortfall": want.shortfall(found)}
+            event: dict[str, Any] = {"outcome": "ended", **said}
         except TimeoutError:
             event = {"outcome": "timed_out"}
         except GcpJobsError as error:
@@ -61,70 +68,117 @@ class JobSetTrigger(BaseTrigger):
             event = {"outcome": "error", "error": f"{type(error).__name__}: {error}", "permanent": False}
         yield TriggerEvent({**event, "at": time.time()})
 
-    async def _settle(self) -> None:
-        jobs, want = JobSet.from_dict(self.jobs), Want.from_dict(self.want)
+    async def _settle(self, jobs: JobSet, want: Want) -> list[JobStatus | None]:
+        """Wait until the set's fate is known; gives what is known of each job."""
         backend = await asyncio.to_thread(_backend, Access.from_dict(self.access))
-        refs = [*jobs.refs, *await self._listed(backend, jobs, want)]
-        self.log.info("Waiting for %s of %d jobs", want.need, len(refs))
-        seen: dict[str, JobStatus | None] = dict.fromkeys(ref.name for ref in refs)
-        waits = [asyncio.create_task(self._end(backend, ref)) for ref in refs]
+        seen: dict[str, JobStatus | None] = {}
+        named = [ref.name for ref in jobs.refs]
+        listed: dict[str, JobStatus] = {}
+        waits = {self._begin(backend, ref, seen) for ref in jobs.refs}
+        pace, often = Backoff(FIRST_LOOK_S, self.period), settings().sweep_seconds
+
+        def known() -> list[JobStatus | None]:
+            return [seen[name] for name in (*named, *listed)]
+
         try:
-            for next_one in asyncio.as_completed(waits):
-                status = await next_one
-                self.log.info("Job %s is %s", status.ref, status.state)
-                seen[status.ref.name] = status
-                if want.over(list(seen.values())) is not None:
-                    return
+            while True:
+                fresh = await self._listed(backend, jobs)
+                for status in fresh or ():
+                    listed.setdefault(status.ref.name, status)
+                    if status.ref.name not in seen:
+                        waits |= set() if status.terminal else {self._begin(backend, status.ref, seen)}
+                        seen[status.ref.name] = status
+                if fresh is not None and want.over(known()) is not None:
+                    return known()
+                missing = fresh is None or len(known()) < want.at_least
+                pause = math.inf if not jobs.filter else pace.take() if missing else often
+                waits = await _progress(waits, pause, lambda: want.over(known()) is not None)
         finally:
-            for wait in waits:
-                wait.cancel()
+            for each in waits:
+                each.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
 
-    async def _listed(self, backend: Any, jobs: JobSet, want: Want) -> list[JobRef]:
-        """The jobs that the filter finds, once there are enough of them."""
-        pace = Backoff(FIRST_LOOK_S, self.period)
-        while jobs.filter:
-            try:
-                found = await _all_pages(backend, jobs)
-                if len(found) + len(jobs.names) >= want.at_least:
-                    return found
-            except TransientApiError as error:
-                self.log.warning("Still looking: %s", error)
-            await asyncio.sleep(pace.take())
-        return []
-
-    async def _end(self, backend: JobBackend, ref: JobRef) -> JobStatus:
-        """Wait until the job is there, then until it has ended; gives its last status."""
-        if not ref.uid:
-            ref = (await self._read(backend, ref, patient=(NotFound, TransientApiError))).ref
-        alone = JobTrigger(ref=ref.to_dict(), access=self.access, period=self.period, follow_log=False)
-        async for event in alone.run():
-            if event.payload["outcome"] == "error":
-                raise ApiError(f"the wait broke: {event.payload['error']}", where=ref.name)
+    async def _listed(self, backend: Any, jobs: JobSet) -> list[JobStatus] | None:
+        """The jobs that the filter finds; None while Google does not say."""
         try:
-            return await self._read(backend, ref, patient=(TransientApiError,))
-        except NotFound:
-            return JobStatus(ref, JobState.GONE)
+            return await _all_pages(backend, jobs) if jobs.filter else []
+        except TransientApiError as error:
+            self.log.warning("Still looking: %s", error)
+            return None
 
-    async def _read(
-        self, backend: JobBackend, ref: JobRef, *, patient: tuple[type[GcpJobsError], ...]
-    ) -> JobStatus:
-        """A job's status, asked for until the answer is none of these errors."""
-        pace = Backoff(FIRST_LOOK_S, self.period)
+    def _begin(self, backend: Any, ref: JobRef, seen: dict[str, JobStatus | None]) -> asyncio.Task[None]:
+        """Wait for one job beside the others."""
+        seen[ref.name] = None
+
+        async def end() -> None:
+            status = await self._end(backend, ref)
+            self.log.info("Job %s is %s", status.ref, status.state)
+            seen[ref.name] = status
+
+        return asyncio.create_task(end())
+
+    async def _end(self, backend: Any, ref: JobRef) -> JobStatus:
+        """Wait until the job is there, then until it has ended; gives its last status."""
+        hub = hub_for(Access.from_dict(self.access))
+        steps = wait(ref, deadline=None, period=self.period, log=self.log, told=hub is not None)
+        waiting: AbstractAsyncContextManager[Waiter | None] = (
+            nullcontext() if hub is None else hub.waiting(ref, backend, self.log)
+        )
+        async with waiting as waiter:
+            sleep = waiter.sleep if waiter else asyncio.sleep
+            meant = _Meant(waiter or backend, ref, Backoff(FIRST_LOOK_S, self.period), sleep)
+            ended: Ended = await adrive(steps, meant, ref, sleep)
+        return ended.status or JobStatus(ref, JobState.GONE)
+
+
+@dataclass(slots=True)
+class _Meant:
+    """Reads the first job that bears the name, once it is there: another that bears it later is not meant."""
+
+    remote: Remote
+    ref: JobRef
+    pace: Backoff
+    sleep: Callable[[float], Awaitable[None]]
+
+    async def aget(self, ref: JobRef) -> JobStatus:
         while True:
             try:
-                return await backend.aget(ref)
-            except patient as error:
-                self.log.debug("No status of %s yet: %s", ref, error)
-            await asyncio.sleep(pace.take())
+                status = await self.remote.aget(self.ref)
+            except NotFound:
+                if self.ref.uid:
+                    raise
+                await self.sleep(self.pace.take())
+            else:
+                self.ref = status.ref
+                return status
+
+    async def acancel(self, ref: JobRef) -> None:
+        await self.remote.acancel(self.ref)
 
 
-async def _all_pages(backend: Any, jobs: JobSet) -> list[JobRef]:
-    found: list[JobRef] = []
+async def _progress(
+    waits: set[asyncio.Task[None]], seconds: float, over: Callable[[], bool]
+) -> set[asyncio.Task[None]]:
+    """Let jobs end until it is over, or for so many seconds; gives the waits that are left."""
+    clock = asyncio.get_running_loop().time
+    until = clock() + seconds
+    while (left := until - clock()) > 0 and not over():
+        if not waits:
+            await asyncio.sleep(left)
+            break
+        timeout = None if math.isinf(left) else left
+        ended, waits = await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        for each in ended:
+            each.result()
+    return waits
+
+
+async def _all_pages(backend: Any, jobs: JobSet) -> list[JobStatus]:
+    found: list[JobStatus] = []
     token = ""
     while True:
         page = await backend.alist(jobs.project, jobs.region, token, jobs.filter)
-        found += [status.ref for status in page.runs]
+        found += page.runs
         token = page.token
         if not token:
             return found
