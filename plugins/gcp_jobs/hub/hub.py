@@ -4,8 +4,7 @@ import asyncio
 import logging
 import random
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from weakref import WeakKeyDictionary
 
 from gcp_jobs import events
@@ -60,18 +59,20 @@ class Hub:
         """Whether events come in; else lists are asked for, more often."""
         return self.stream is not None and self.stream.trouble is None
 
-    @asynccontextmanager
-    async def waiting(self, ref: JobRef, backend: JobBackend, log: Log) -> AsyncIterator[Waiter]:
+    def waiting(self, ref: JobRef, backend: JobBackend, log: Log) -> "Waiting":
+        """Give a context to wait in."""
+        return Waiting(self, Waiter(ref, backend, self._pace(ref), self.counts, log))
+
+    async def join(self, waiter: Waiter) -> None:
         """Register a wait, then have the stream open: what ends later is told, what ended before must be read."""
-        waiter = Waiter(ref, backend, self._pace(ref), self.counts, log)
         self._waiters.setdefault(waiter.key, []).append(waiter)
         try:
             self._start()
             await self._settled(waiter)
             waiter.settled = True
-            yield waiter
-        finally:
-            self._leave(waiter)
+        except BaseException:
+            self.leave(waiter)
+            raise
 
     async def stop(self) -> None:
         """End what runs; the subscription goes with it."""
@@ -107,7 +108,8 @@ class Hub:
                 level=logging.WARNING,
             )
 
-    def _leave(self, waiter: Waiter) -> None:
+    def leave(self, waiter: Waiter) -> None:
+        """Forget a wait; the last one's hub goes after a while."""
         mine = self._waiters[waiter.key]
         mine.remove(waiter)
         if not mine:
@@ -190,6 +192,22 @@ class Hub:
         if region not in self._paces:
             self._paces[region] = Pace(self._here.job_reads_per_minute, burst=BURST)
         return self._paces[region]
+
+
+class Waiting:
+    """A wait's time on a hub. No generator: thousands of these exist at once, for hours."""
+
+    __slots__ = ("_hub", "_waiter")
+
+    def __init__(self, hub: Hub, waiter: Waiter) -> None:
+        self._hub, self._waiter = hub, waiter
+
+    async def __aenter__(self) -> Waiter:
+        await self._hub.join(self._waiter)
+        return self._waiter
+
+    async def __aexit__(self, *_: object) -> None:
+        self._hub.leave(self._waiter)
 
 
 def _jitter() -> float:

@@ -89,8 +89,8 @@ class Waiter:
 
     def _wake(self) -> None:
         self._pending = True
-        if self._future and not self._future.done():
-            self._future.set_result(None)
+        if self._future:
+            _ring(self._future)
 
     # what the wait does
 
@@ -130,14 +130,15 @@ class Waiter:
         self._pending = False
 
     async def _rest(self, seconds: float) -> None:
-        self._future = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._future = future = loop.create_future()
+        alarm = None if math.isinf(seconds) else loop.call_later(seconds, _ring, future)
         try:
-            async with asyncio.timeout(None if math.isinf(seconds) else seconds):
-                await self._future
-        except TimeoutError:
-            return
+            await future
         finally:
             self._future = None
+            if alarm:
+                alarm.cancel()
 
     async def _turn(self) -> None:
         """What an event has ended goes first, unless so many have that a list is on its way."""
@@ -169,6 +170,11 @@ class Waiter:
             self.counts[Count.CONFIRMING_READS] += 1
         else:
             self.counts[Count.OTHER_READS if self._known else Count.FIRST_READS] += 1
+
+
+def _ring(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _before(state: JobState, known: JobState | None) -> bool:

@@ -94,14 +94,17 @@ class Following:
         self.lines.warn(f"The job runs on, its log cannot be read now: {error}")
         self._show()
 
-    async def finish(self) -> None:
+    async def finish(self, age_s: float = 0.0) -> None:
         """Bring the rest of a run that has ended: late lines have time to arrive, what may be missing is listed.
 
-        Takes the time to settle where the stream is known to be whole, and `LAST_S` more at the most where it is not.
+        Takes what is left of the time to settle where the stream is known to be whole, and `LAST_S` more at the most
+        where it is not.
+
+        :param age_s: seconds since the run's end, by the clock that we have; lines have been arriving since then
         """
         source, clock = self._source, asyncio.get_running_loop().time
         until = clock() + source.settle + LAST_S
-        await asyncio.sleep(source.settle)
+        await asyncio.sleep(min(source.settle, max(0.0, source.settle - age_s)))
         while clock() < min(until, self.heard + source.settle / 2):
             await asyncio.sleep(source.settle / 4)
         self.urgent = True
