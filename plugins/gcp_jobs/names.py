@@ -5,6 +5,7 @@ import re
 import unicodedata
 
 RUN_KEY_LABEL = "gcp-jobs-run-key"
+DIGEST_LABEL = "gcp-jobs-spec"
 _LONGEST = 63
 _KEY = 20
 

@@ -7,18 +7,20 @@ the run's environment, and whoever finds an intent looks for its run before star
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 from gcp_jobs.backends.base import JobBackend, RunRequest
-from gcp_jobs.errors import GcpJobsError, NotFound, QuotaExhausted, TransientApiError
+from gcp_jobs.errors import ApiError, GcpJobsError, NotFound, QuotaExhausted, TransientApiError
 from gcp_jobs.model import ENDING, JobRef, JobState, JobStatus
 from gcp_jobs.waiting import Backoff, Log, drive, end, patiently
 
 STORE_KEY = "gcp_jobs"
 CLOCK_SKEW = timedelta(minutes=5)
+SETTLE_S = 5.0  # how long a list may lag behind a start, and a call that was cut off still go through
+T = TypeVar("T")
 
 
 class StateStore(Protocol):
@@ -92,7 +94,11 @@ class Started:
 
 @dataclass(slots=True)
 class Launcher:
-    """Starts one run an attempt. `told` hears of an intent as soon as it is saved, before anything is asked for."""
+    """Starts one run an attempt. `told` hears of an intent as soon as it is saved, before anything is asked for.
+
+    :param patience_s: how long passing faults are borne
+    :param settle_s: how long a run is looked for whose start has no known end
+    """
 
     backend: JobBackend
     store: StateStore | None
@@ -100,6 +106,7 @@ class Launcher:
     patience_s: float
     log: Log
     told: Callable[[Intent], None] = lambda _: None
+    settle_s: float = SETTLE_S
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
 
@@ -108,6 +115,7 @@ class Launcher:
 
         :param request: the run; its key is set here
         :raises TransientApiError: the API kept failing for longer than `patience_s`
+        :raises ConfigurationRefused: the name that the run would bear is somebody else's, or another spec's
         """
         intent = Intent.load(self.store)
         generation = 0
@@ -123,6 +131,12 @@ class Launcher:
                 return Started(status.ref, intent.run_key, attached=True)
             generation = self._next_generation(intent)
         prepare()
+        while (started := self._begin(request, generation)) is None:
+            generation += 1
+        return started
+
+    def _begin(self, request: RunRequest, generation: int) -> Started | None:
+        """Start a generation's run; None when its name is that of a run which is over or ending."""
         key = self.attempt.run_key(generation)
         again = bool(generation or self.attempt.clear_number)
         request = replace(request, run_key=key, again=again)
@@ -130,63 +144,141 @@ class Launcher:
         intent = Intent(generation, self.attempt.clear_number, key, job.to_dict(), since)
         intent.save(self.store)
         self.told(intent)
-        ref = self._submit(intent, request)
+        ref, known = self._submit(intent, request)
+        if known and not attachable(known):
+            self._ended(known)
+            return None
         intent.of(ref).save(self.store)
+        if known:
+            self.log.info("Attaching to %s %s (%s), which was there already", ref.noun, ref, known.state)
+            return Started(ref, key, attached=True)
         self.log.info("Started %s %s of %s", ref.noun, ref, ref.parent)
-        return Started(ref, key, attached=False)
+        winner = self._sole(intent, ref)
+        if winner != ref:
+            self.log.info("Attaching to %s %s, which another try had started before", winner.noun, winner)
+            intent.of(winner).save(self.store)
+        return Started(winner, key, attached=winner != ref)
 
     def _settled(self, intent: Intent) -> JobStatus | None:
         """Give the earlier try's run if this one should attach to it; else see to it that it is over."""
-        status = self._patiently(lambda: self._find(intent))
-        if status is None or (status.terminal and status.state is not JobState.SUCCEEDED):
+        same = intent.clear_number == self.attempt.clear_number
+        status = self._look(intent)
+        if status is None:
             return None
-        if intent.clear_number == self.attempt.clear_number and status.state not in ENDING:
-            return status
+        if same and attachable(status):
+            winner = self._sole(intent, status.ref)
+            return status if winner == status.ref else self._patiently(lambda: self.backend.get(winner))
         if not status.terminal:
-            self.log.info(
-                "The task was cleared: ending %s %s before a new one starts", status.ref.noun, status.ref
-            )
-            if drive(end(status.ref, log=self.log), self.backend, status.ref, None) is None:
-                raise GcpJobsError(
-                    f"the {status.ref.noun} of the cleared try does not end", where=status.ref.name,
-                    todo="Cancel it by hand, then clear the task again.",
-                )  # fmt: skip
+            why = "was cleared" if not same else "is to run again"
+            self.log.info("The task %s: first %s %s must end", why, status.ref.noun, status.ref)
+            self._ended(status)
+        if not same:
+            self._sole(intent, status.ref)
         return None
+
+    def _ended(self, status: JobStatus) -> None:
+        """Cancel a run and confirm that it is over; raises GcpJobsError when it does not end."""
+        if status.terminal or drive(end(status.ref, log=self.log), self.backend, status.ref, None):
+            return
+        raise GcpJobsError(
+            f"the {status.ref.noun} of an earlier try does not end", where=status.ref.name,
+            todo="Cancel it by hand, then clear the task again.",
+        )  # fmt: skip
 
     def _next_generation(self, intent: Intent) -> int:
         """A clear starts counting anew; a run that existed and failed is not run again under its own key."""
         if intent.clear_number != self.attempt.clear_number:
             return 0
-        return (
-            intent.generation + 1
-            if self._patiently(lambda: self._find(intent)) or intent.named
-            else intent.generation
-        )
+        return intent.generation + 1 if intent.named or self._find(intent) else intent.generation
+
+    def _look(self, intent: Intent) -> JobStatus | None:
+        """Look for an intent's run; a start without a known end is looked for until lists must show it."""
+        age = (datetime.now(UTC) - datetime.fromisoformat(intent.since)).total_seconds()
+        until, pace = self.clock() + self.settle_s - max(0.0, age), Backoff(0.5, 2.0)
+        while True:
+            found = self._find(intent)
+            if found or intent.named or intent.ref.on_batch or self.clock() >= until:
+                return found
+            self.sleep(pace.take())
 
     def _find(self, intent: Intent) -> JobStatus | None:
+        return self._patiently(lambda: self._find_once(intent))
+
+    def _find_once(self, intent: Intent) -> JobStatus | None:
         if intent.named:
             try:
                 return self.backend.get(intent.ref)
             except NotFound:
                 return None
-        since = datetime.fromisoformat(intent.since) - CLOCK_SKEW
-        return self.backend.find(intent.ref, intent.run_key, since)
+        return oldest(self._runs(intent))
 
-    def _submit(self, intent: Intent, request: RunRequest) -> JobRef:
-        """Ask again after a passing fault, but never without looking whether the call had gone through."""
-        until, pace = self.clock() + self.patience_s, Backoff(1.0, 30.0)
+    def _runs(self, intent: Intent) -> Sequence[JobStatus]:
+        since = datetime.fromisoformat(intent.since) - CLOCK_SKEW
+        return self.backend.runs(replace(intent.ref, run="", uid=""), intent.run_key, since)
+
+    def _submit(self, intent: Intent, request: RunRequest) -> tuple[JobRef, JobStatus | None]:
+        """Ask again after a passing fault, but never without looking whether the call had gone through.
+
+        Gives the run, and its status where it was there before.
+        """
+        until, pace, known = self.clock() + self.patience_s, Backoff(1.0, 30.0), list[JobStatus]()
         while True:
             try:
-                return self.backend.submit(request)
+                ref = self.backend.submit(request, known.append)
+                return ref, known[0] if known else None
             except TransientApiError as error:
                 if self.clock() > until and not isinstance(error, QuotaExhausted):
                     raise
                 self.log.warning("%s Trying again.", error)
                 self.sleep(pace.take())
-                found = self._patiently(lambda: self._find(intent))
+                found = self._find(intent) if isinstance(error, QuotaExhausted) else self._look_after(intent)
                 if found:
                     self.log.info("The call had gone through: %s %s", found.ref.noun, found.ref)
-                    return found.ref
+                    return found.ref, None
 
-    def _patiently(self, ask: Callable[[], JobStatus | None]) -> JobStatus | None:
+    def _look_after(self, intent: Intent) -> JobStatus | None:
+        """Look for the run of a call whose answer was lost just now."""
+        return self._look(replace(intent, since=datetime.now(UTC).isoformat()))
+
+    def _sole(self, intent: Intent, own: JobRef) -> JobRef:
+        """See to it that one run of this key goes on, the oldest: cancel the others and give that one.
+
+        Two tries may live at once: a task store has no compare-and-set. Google's lists may lag, so this waits for a
+        list that shows our own run. No list at all is no reason to give up a run that we have.
+        """
+        if own.on_batch:
+            return own
+        until, pace = self.clock() + self.settle_s, Backoff(0.2, 2.0)
+        while True:
+            runs: Sequence[JobStatus] = ()
+            try:
+                runs = self._runs(intent)
+            except TransientApiError as error:
+                self.log.warning("%s Looking again for runs of the same key.", error)
+            except ApiError as error:
+                self.log.warning("Not known whether another try started a run too: %s", error)
+                return own
+            if any(run.ref == own for run in runs) or self.clock() >= until:
+                break
+            self.sleep(pace.take())
+        winner = oldest(runs)
+        for run in runs:
+            if winner and run.ref != winner.ref and not run.terminal and run.state not in ENDING:
+                self.log.info("Cancelling %s %s: %s is older", run.ref.noun, run.ref, winner.ref)
+                drive(end(run.ref, log=self.log), self.backend, run.ref, None)
+        return winner.ref if winner else own
+
+    def _patiently(self, ask: Callable[[], T]) -> T:
         return patiently(ask, patience=self.patience_s, log=self.log, sleep=self.sleep, clock=self.clock)
+
+
+def attachable(status: JobStatus) -> bool:
+    """Whether a try may wait for this run: it goes on, or it has ended well."""
+    return status.state is JobState.SUCCEEDED or not (status.terminal or status.state in ENDING)
+
+
+def oldest(runs: Sequence[JobStatus]) -> JobStatus | None:
+    """Which run of a key counts: the oldest that nobody cancelled, else the oldest; every try decides alike."""
+    stopped = ENDING | {JobState.CANCELLED}
+    last = datetime.max.replace(tzinfo=UTC)
+    return min(runs, key=lambda run: (run.state in stopped, run.created or last, run.ref.run), default=None)

@@ -45,10 +45,10 @@ def test_the_same_run_key_never_makes_a_second_job(emulator: Any, monkeypatch: p
     )  # Google forgets request ids after a while
     late = BACKEND.submit(asked)
     assert late.uid == first.uid
-    found = BACKEND.find(BACKEND.place(asked), asked.run_key, datetime.now(UTC) - HOUR)
+    (found,) = BACKEND.runs(BACKEND.place(asked), asked.run_key, datetime.now(UTC) - HOUR)
     assert found is not None
     assert found.ref.uid == first.uid
-    assert BACKEND.find(first, "f" * 32, datetime.now(UTC) - HOUR) is None
+    assert not BACKEND.runs(first, "f" * 32, datetime.now(UTC) - HOUR)
     BACKEND.cancel(first)
 
 

@@ -190,6 +190,7 @@ def test_the_job_says_by_its_labels_which_dag_run_task_and_try_made_it(
     labels = dict(clients.client("BatchService", Access()).get_job(name=status.ref.name).labels)
     assert labels.pop("airflow-run-id").startswith("manual__")
     assert labels.pop("gcp-jobs-run-key") == status.run_key
+    assert len(labels.pop("gcp-jobs-spec")) == 32
     assert labels == {
         "airflow-dag-id": "batch_labels", "airflow-task-id": "job", "airflow-try-number": "1", "team": "batch_labels",
         "environment": "local", "managed-by": "gcp-jobs",

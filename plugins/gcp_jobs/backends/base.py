@@ -1,6 +1,6 @@
 """What a backend can do, and what it is asked to run. Every call comes in a sync and an async form."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -60,6 +60,10 @@ class Page:
     token: str = ""
 
 
+def unheard(_: JobStatus) -> None:
+    """Do nothing with what was known."""
+
+
 class JobBackend(Protocol):
     """Runs jobs. Errors are those of gcp_jobs.errors.ApiError's branch."""
 
@@ -75,12 +79,12 @@ class JobBackend(Protocol):
         """Say under which job the request will run."""
         ...
 
-    def find(self, job: JobRef, run_key: str, since: datetime) -> JobStatus | None:
-        """Look for the run that a request with this key has started, where `place` put it; None where there is none."""
+    def runs(self, job: JobRef, run_key: str, since: datetime) -> Sequence[JobStatus]:
+        """Look for the runs that requests with this key have started, where `place` put them."""
         ...
 
-    def submit(self, request: RunRequest) -> JobRef:
-        """Start a run."""
+    def submit(self, request: RunRequest, known: Callable[[JobStatus], None] = unheard) -> JobRef:
+        """Start a run; `known` hears of it where the platform itself says that this key has made it before."""
         ...
 
     def get(self, ref: JobRef) -> JobStatus:
@@ -109,4 +113,8 @@ class JobBackend(Protocol):
 
     def exit_info(self, status: JobStatus) -> ExitInfo:
         """Say how the decisive container of a terminal run ended."""
+        ...
+
+    def failed_tasks(self, ref: JobRef) -> tuple[int, ...]:
+        """Give the indices of a terminal run's tasks that did not succeed."""
         ...

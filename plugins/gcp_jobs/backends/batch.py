@@ -1,7 +1,8 @@
 """Batch through google.cloud.batch_v1. A job runs once: submitting it is creating it, under an id known beforehand."""
 
+import hashlib
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -12,18 +13,19 @@ from google.protobuf import json_format
 
 from gcp_jobs import clients
 from gcp_jobs.backends import batch_messages as messages
-from gcp_jobs.backends.base import Change, Page, RunRequest
-from gcp_jobs.backends.batch_status import GROUP, to_exit_info, to_status
+from gcp_jobs.backends.base import Change, Page, RunRequest, unheard
+from gcp_jobs.backends.batch_status import GROUP, to_exit_info, to_failed, to_status
 from gcp_jobs.backends.refusal import explained
 from gcp_jobs.clients import Access
 from gcp_jobs.errors import ConfigurationRefused, NotFound
 from gcp_jobs.model import ExitInfo, JobRef, JobSpec, JobStatus
-from gcp_jobs.names import RUN_KEY_LABEL, job_id
+from gcp_jobs.names import DIGEST_LABEL, RUN_KEY_LABEL, job_id
 from gcp_jobs.settings import settings
 
 _READ_S = 30.0
 _WRITE_S = 60.0
 _PAGE = 1000
+_DIGEST = 32
 _LIVE_PAGE = 250  # to parse more at once would hold up an event loop
 _VIEWER = "roles/batch.jobsViewer on the project"
 _EDITOR = "roles/batch.jobsEditor on the project"
@@ -53,35 +55,36 @@ class BatchBackend:
             return request.job
         return replace(request.job, job=job_id(request.job.job, request.run_key))
 
-    def submit(self, request: RunRequest) -> JobRef:
+    def submit(self, request: RunRequest, known: Callable[[JobStatus], None] = unheard) -> JobRef:
         """Create the job; one that this run key has made before is given instead of a second one.
 
-        :raises ConfigurationRefused: the job is wrong, or somebody else's bears the name
+        :param known: hears of a job that was there before, by a try before this one or by this one
+        :raises ConfigurationRefused: the job is wrong, or somebody else's or another spec's bears the name
         """
         ref, job = self.place(request), build(request)
         create = batch_v1.CreateJobRequest(
             parent=_parent(ref), job_id=ref.job, job=job,
             request_id=str(uuid.uuid5(_NAMESPACE, f"{ref.name} {request.run_key}")),
         )  # fmt: skip
+        there = False
         with explained("create the job", ref.name, _WRITER, self.access):
             try:
                 made = self._api().create_job(create, timeout=_WRITE_S, retry=None)
             except google.AlreadyExists:
-                made = self._api().get_job(name=ref.name, timeout=_READ_S)
-        if made.labels.get(RUN_KEY_LABEL) != request.run_key:
-            raise ConfigurationRefused(
-                "a job of this name exists already, and this task did not make it", where=ref.name,
-                todo="Give job_name something of this run, such as {{ ts_nodash | lower }}, or leave it out.",
-            )  # fmt: skip
-        return to_status(made).ref
+                made, there = self._api().get_job(name=ref.name, timeout=_READ_S), True
+        _check_ours(made, job, ref)
+        status = to_status(made)
+        if there or dict(made.labels) != dict(job.labels):  # the request id alone hides an earlier try's job
+            known(status)
+        return status.ref
 
-    def find(self, job: JobRef, run_key: str, since: datetime) -> JobStatus | None:
+    def runs(self, job: JobRef, run_key: str, since: datetime) -> Sequence[JobStatus]:
         """Look for the job that a run key has made; `job` is where `place` put it."""
         try:
             found = self.get(job)
         except NotFound:
-            return None
-        return found if found.run_key == run_key else None
+            return ()
+        return (found,) if found.run_key == run_key else ()
 
     def get(self, ref: JobRef) -> JobStatus:
         """Read a job's status once; raises NotFound, also where another job bears its name now."""
@@ -152,6 +155,12 @@ class BatchBackend:
             page = next(iter(self._api().list_tasks(request, timeout=_READ_S).pages))
         return to_exit_info(page.tasks, status.message)
 
+    def failed_tasks(self, ref: JobRef) -> tuple[int, ...]:
+        """Give the indices of a terminal job's tasks that did not succeed."""
+        request = batch_v1.ListTasksRequest(parent=f"{ref.name}/taskGroups/{GROUP}", page_size=_PAGE)
+        with explained("read the tasks", ref.name, _VIEWER, self.access):
+            return to_failed(self._api().list_tasks(request, timeout=_READ_S))
+
     def _api(self) -> Any:
         return clients.client("BatchService", self.access)
 
@@ -160,13 +169,30 @@ def build(request: RunRequest) -> batch_v1.Job:
     """Build the job of a run: from its spec or the caller's own job, with args, environment, labels and topic."""
     job = messages.to_job(request.spec) if request.spec else read_job(request.overrides, request.job.name)
     job.name = ""
+    digest = hashlib.sha256(batch_v1.Job.pb(job).SerializeToString(deterministic=True)).hexdigest()
     job.labels.update(request.labels)
     job.labels[RUN_KEY_LABEL] = request.run_key
+    job.labels[DIGEST_LABEL] = digest[:_DIGEST]
     for group in job.task_groups:
         _change(group.task_spec, request)
     if topic := settings().status_topic_name:
         messages.notify(job, topic)
     return job
+
+
+def _check_ours(made: batch_v1.Job, wanted: batch_v1.Job, ref: JobRef) -> None:
+    """Raise ConfigurationRefused unless this run key made the job, and of the same spec (args and env aside)."""
+    mine, its = wanted.labels, made.labels
+    if its.get(RUN_KEY_LABEL) != mine[RUN_KEY_LABEL]:
+        raise ConfigurationRefused(
+            "a job of this name exists already, and this task did not make it", where=ref.name,
+            todo="Give job_name something of this run, such as {{ ts_nodash | lower }}, or leave it out.",
+        )  # fmt: skip
+    if its.get(DIGEST_LABEL, mine[DIGEST_LABEL]) != mine[DIGEST_LABEL]:
+        raise ConfigurationRefused(
+            "this task made the job already, but of another spec", where=ref.name,
+            todo="Clear the task: it then starts a new job, of the spec as it is now.",
+        )  # fmt: skip
 
 
 def read_job(value: Mapping[str, Any], where: str) -> batch_v1.Job:

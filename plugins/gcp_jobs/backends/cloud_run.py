@@ -1,6 +1,6 @@
 """Cloud Run Jobs through google.cloud.run_v2."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,8 +10,8 @@ from google.cloud import run_v2
 
 from gcp_jobs import clients
 from gcp_jobs.backends import cloud_run_messages as messages
-from gcp_jobs.backends.base import Change, Page, RunRequest
-from gcp_jobs.backends.cloud_run_status import to_exit_info, to_status
+from gcp_jobs.backends.base import Change, Page, RunRequest, unheard
+from gcp_jobs.backends.cloud_run_status import to_exit_info, to_failed, to_status
 from gcp_jobs.backends.refusal import explained
 from gcp_jobs.clients import Access
 from gcp_jobs.errors import NotFound
@@ -69,15 +69,14 @@ class CloudRunBackend:
         """Name the definition: Cloud Run names the execution itself."""
         return request.job
 
-    def find(self, job: JobRef, run_key: str, since: datetime) -> JobStatus | None:
-        """Look for the oldest execution with this run key in its environment."""
+    def runs(self, job: JobRef, run_key: str, since: datetime) -> Sequence[JobStatus]:
+        """Look for the executions with this run key in their environment."""
         try:
-            found = [status for status in self.list(job, since=since) if status.run_key == run_key]
+            return [status for status in self.list(job, since=since) if status.run_key == run_key]
         except NotFound:
-            return None
-        return found[-1] if found else None
+            return ()
 
-    def submit(self, request: RunRequest) -> JobRef:
+    def submit(self, request: RunRequest, known: Callable[[JobStatus], None] = unheard) -> JobRef:
         """Start an execution. Cloud Run knows no idempotency key: look for `request.run_key` before asking again."""
         with explained("run the job", request.job.parent, _RUNNER, self.access):
             operation = self._jobs().run_job(messages.to_run_request(request), timeout=_WRITE_S)
@@ -138,6 +137,12 @@ class CloudRunBackend:
         with explained("read the tasks", status.ref.name, _VIEWER, self.access):
             tasks = clients.client("Tasks", self.access).list_tasks(parent=status.ref.name, timeout=_READ_S)
             return to_exit_info(list(tasks))
+
+    def failed_tasks(self, ref: JobRef) -> tuple[int, ...]:
+        """Give the indices of a terminal execution's tasks that did not succeed."""
+        with explained("read the tasks", ref.name, _VIEWER, self.access):
+            tasks = clients.client("Tasks", self.access).list_tasks(parent=ref.name, timeout=_READ_S)
+            return to_failed(tasks)
 
     def _jobs(self) -> Any:
         return clients.client("Jobs", self.access)
