@@ -29,6 +29,9 @@ class Carry:
     :param digest: the spec's, empty where there is none
     :param show_task: whether log lines say which task of the run wrote them
     :param entry: the run's number in the ledger, empty where it has none
+    :param history: this try's attempts so far (decision.History.to_dict), None where no policy rules
+    :param patience: seconds for which the run may want machines before it starts, None for ever
+    :param not_before: epoch seconds when the next attempt may start, None while `ref` is to be waited for
     """
 
     ref: JobRef
@@ -36,6 +39,9 @@ class Carry:
     digest: str = ""
     show_task: bool = False
     entry: str = ""
+    history: Mapping[str, Any] | None = None
+    patience: float | None = None
+    not_before: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Give the form that goes into triggers and events."""
@@ -93,9 +99,11 @@ class JobRun:
     def wait(self, carry: Carry) -> Ended:
         """Wait here until the run is over, following its log."""
         follower = self.follower(carry)
-        steps = wait(carry.ref, deadline=carry.deadline, period=self.period_s, log=self.log)
+        steps = wait(
+            carry.ref, deadline=carry.deadline, period=self.period_s, log=self.log, patience=carry.patience
+        )
         ended: Ended = drive(steps, self.backend, carry.ref, follower)
-        if follower:
+        if follower and not ended.stuck:
             follower.finish()
         return ended
 

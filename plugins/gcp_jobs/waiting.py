@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from gcp_jobs.backends.base import JobBackend
 from gcp_jobs.errors import EmulatorUnreachable, GcpJobsError, NotFound, QuotaExhausted, TransientApiError
+from gcp_jobs.failure import lacking
 from gcp_jobs.model import JobRef, JobState, JobStatus
 
 FIRST_READ_S = 1.0
@@ -43,10 +44,14 @@ class Sleep:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a wait ended. `timed_out`: past the deadline, so the run was cancelled (`status` is None if unconfirmed)."""
+    """How a wait ended. `timed_out`: past the deadline, so the run was cancelled (`status` is None if unconfirmed).
+
+    `stuck`: it has not ended but waits for machines or quota, for longer than there was patience.
+    """
 
     status: JobStatus | None
     timed_out: bool = False
+    stuck: bool = False
 
 
 Step = Do | Sleep
@@ -108,6 +113,7 @@ def wait(
     log: Log,
     clock: Clock = time.time,
     told: bool = False,
+    patience: float | None = None,
 ) -> Generator[Step, Answer, Ended]:
     """Wait until the run is over.
 
@@ -115,6 +121,7 @@ def wait(
     :param period: longest time between two reads, in seconds; the first reads come sooner
     :param told: whether whoever drives the wait wakes it when the run ends: it then sleeps between
         good reads, but for the end of a deletion, which nobody tells of
+    :param patience: seconds for which the run may want machines or quota before it starts; None: for ever
     :raises ApiError: reading is refused for good (permission)
     """
     pace, trouble, known, misses = Backoff(FIRST_READ_S, period), Backoff(FIRST_READ_S, MOST_S), None, 0
@@ -138,12 +145,15 @@ def wait(
         if left is not None and left <= 0:
             log.error("%s %s is past its deadline and is being cancelled", ref.noun.capitalize(), ref)
             return Ended((yield from end(ref, log=log, clock=clock)), timed_out=True)
+        look = _until_look(known, patience, clock())
+        if look <= 0 and known is answer:
+            return Ended(known, stuck=True)
         if answer is not known:
             delay = trouble.take()
         elif known and told and known.state is not JobState.DELETION_IN_PROGRESS:
-            delay = math.inf
+            delay = look
         else:
-            delay = pace.take()
+            delay = min(pace.take(), look)
         yield Sleep(delay if left is None else min(delay, max(left, 0.05)))
 
 
@@ -171,6 +181,18 @@ def end(
             log.error("%s %s has not confirmed its end within %.0f s", ref.noun.capitalize(), ref, patience)
             return None
         yield Sleep(pace.take())
+
+
+def _until_look(known: JobStatus | None, patience: float | None, now: float) -> float:
+    """Seconds until a run that has not started is to be looked at again, 0 if it lacks what it needs for too long."""
+    if patience is None or known is None or known.created is None:
+        return math.inf
+    if known.started or known.state not in (JobState.QUEUED, JobState.SCHEDULED):
+        return math.inf
+    waited = now - known.created.timestamp()
+    if waited >= patience and lacking(known):
+        return 0.0
+    return max(patience - waited % patience, 0.05)
 
 
 def _survive(answer: Answer, ref: JobRef, misses: int, log: Log) -> int:

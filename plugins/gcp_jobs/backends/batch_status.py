@@ -67,6 +67,12 @@ def to_exit_info(tasks: Iterable[batch_v1.Task], message: str = "") -> ExitInfo:
     )
 
 
+def to_failed(tasks: Iterable[batch_v1.Task]) -> tuple[int, ...]:
+    """Give the indices of the tasks that did not succeed."""
+    done = batch_v1.TaskStatus.State.SUCCEEDED
+    return tuple(sorted(int(t.name.rpartition("/")[2]) for t in tasks if t.status.state != done))
+
+
 def _state(job: batch_v1.Job) -> JobState:
     """A job that has no state yet is about to be queued."""
     name = batch_v1.JobStatus.State(job.status.state).name

@@ -85,3 +85,12 @@ def to_exit_info(tasks: Iterable[run_v2.Task]) -> ExitInfo:
 def _code(task: run_v2.Task) -> int:
     result = task.last_attempt_result
     return int(result.exit_code or result.term_signal or result.status.code)
+
+
+def to_failed(tasks: Iterable[run_v2.Task]) -> tuple[int, ...]:
+    """Give the indices of the tasks that did not succeed."""
+    return tuple(sorted(task.index for task in tasks if not _succeeded(task)))
+
+
+def _succeeded(task: run_v2.Task) -> bool:
+    return any(c.type_ == "Completed" and c.state == _State.CONDITION_SUCCEEDED for c in task.conditions)

@@ -21,6 +21,7 @@ from gcp_jobs.waiting import Ended, adrive, end, wait
 class JobTrigger(BaseTrigger):
     """
     Fires once, when the run is over: {"outcome": "ended" | "timed_out" | "error", "error", "cursor", "carry", ...}.
+    Outcome "stuck": it is not over, but has wanted machines for longer than `patience`.
 
     The verdict itself is read again by whoever resumes: an event is a hint. `log_told`: the log needs no more look.
     `state` and `said` are what was seen of the run last, for when it is gone by then.
@@ -33,6 +34,7 @@ class JobTrigger(BaseTrigger):
     :param cursor: how far its log was followed, None for the beginning
     :param follow_log: whether to bring the run's log into the task log
     :param show_task: whether each line says which task of the run wrote it
+    :param patience: seconds for which the run may want machines before it starts, None for ever
     :param carry: given back in the event as it is (`airflow dags test` loses a deferral's kwargs)
     """
 
@@ -47,15 +49,18 @@ class JobTrigger(BaseTrigger):
         follow_log: bool = True,
         show_task: bool = False,
         carry: dict[str, Any] | None = None,
+        patience: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.ref, self.access, self.deadline, self.period = ref, access, deadline, period
         self.claim, self.cursor, self.follow_log, self.show_task = claim, cursor, follow_log, show_task
-        self.carry = carry or {}
+        self.carry, self.patience = carry or {}, patience
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Give class path and arguments: a triggerer rebuilds the trigger from these alone."""
-        names = ("ref", "access", "deadline", "period", "claim", "cursor", "follow_log", "show_task", "carry")
+        names = (
+            "ref", "access", "deadline", "period", "claim", "cursor", "follow_log", "show_task", "carry", "patience",
+        )  # fmt: skip
         return "gcp_jobs.triggers.job.JobTrigger", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -66,14 +71,19 @@ class JobTrigger(BaseTrigger):
             async with self._following(ref) as following:
                 try:
                     ended = await self._wait(ref)
-                    if following:
-                        await following.finish()
+                    if following and not ended.stuck:
+                        await following.finish(_age_s(ended))
                         told = True
                 finally:
                     cursor = following.cursor if following else cursor
-            event: dict[str, Any] = {"outcome": "timed_out" if ended.timed_out else "ended"}
+            outcome = "timed_out" if ended.timed_out else "stuck" if ended.stuck else "ended"
+            event: dict[str, Any] = {"outcome": outcome}
             if ended.status:
                 event |= {"state": str(ended.status.state), "said": ended.status.message}
+        except asyncio.CancelledError:
+            if self.claim and ownership.run_by_hand(self.trigger_id):  # Ctrl-C: no on_kill comes, and no other try
+                await self._cancel()
+            raise
         except GcpJobsError as error:
             event = {"outcome": "error", "error": str(error), "permanent": error.permanent}
         except (
@@ -88,7 +98,9 @@ class JobTrigger(BaseTrigger):
         """Wait on the process' hub where there is one, else by reads of our own."""
         backend = await asyncio.to_thread(self.backend, ref)  # imports Google's libraries
         hub = hub_for(Access.from_dict(self.access))
-        steps = wait(ref, deadline=self.deadline, period=self.period, log=self.log, told=hub is not None)
+        steps = wait(
+            ref, deadline=self.deadline, period=self.period, log=self.log, told=hub is not None, patience=self.patience
+        )  # fmt: skip
         ended: Ended
         if hub is None:
             ended = await adrive(steps, backend, ref)
@@ -124,3 +136,9 @@ class JobTrigger(BaseTrigger):
 
         source = source_for(Access.from_dict(self.access), ref.project)
         return source.following(ref, emit, Cursor.from_dict(self.cursor), show_task=self.show_task)
+
+
+def _age_s(ended: Ended) -> float:
+    """Seconds since the run's end, 0 where nobody says when that was."""
+    at = ended.status.ended if ended.status else None
+    return time.time() - at.timestamp() if at else 0.0
