@@ -20,6 +20,7 @@ from gcp_emulator.batch.parts import DELAY_S  # noqa: E402
 from gcp_emulator.errors import StartError  # noqa: E402
 from gcp_emulator.server import PACKAGE, Addresses, Emulator, Options  # noqa: E402
 
+PARENT_S = 1.0
 app = typer.Typer(add_completion=False)
 HELP = """Serve the embedded Google Cloud: Cloud Run jobs, Batch, Pub/Sub, Secret Manager and Cloud Logging.
 
@@ -47,8 +48,28 @@ def announce(addresses: Addresses, ready_file: Path | None) -> None:
     draft.replace(ready_file)
 
 
-async def serve(options: Options, ready_file: Path | None) -> None:
+async def outlive(parent: int) -> None:
+    """Returns when the process has ended; a parent's end is seen even while nobody has reaped it."""
+    ours = os.getppid() == parent
+    while os.getppid() == parent if ours else _exists(parent):
+        await asyncio.sleep(PARENT_S)
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+async def serve(options: Options, ready_file: Path | None, parent: int | None) -> None:
     stop = asyncio.Event()
+    watch = asyncio.create_task(outlive(parent)) if parent else None
+    if watch:
+        watch.add_done_callback(lambda _: stop.set())
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     emulator = Emulator(options)
@@ -77,6 +98,9 @@ def main(
     ready_file: Annotated[
         Path | None, typer.Option(help="JSON file to write when ready: grpc, rest, env, pid.")
     ] = None,
+    parent: Annotated[
+        int | None, typer.Option(min=1, help="Id of a process: stop when it has ended, however it ends.")
+    ] = None,
     project: Annotated[str, typer.Option(help="The default project's id.")] = "local-project",
     batch_delay: Annotated[
         float,
@@ -93,7 +117,7 @@ def main(
     )
     options = Options(host, grpc_port, rest_port, state, images, env_cache, project, batch_delay, pubsub)
     try:
-        asyncio.run(serve(options, ready_file))
+        asyncio.run(serve(options, ready_file, parent))
     except StartError as error:
         print(f"gcp_emulator: {error}", file=sys.stderr)
         raise typer.Exit(2) from error

@@ -1,5 +1,6 @@
 """What stands beside Airflow on a laptop: the embedded Google Cloud with what is deployed there, and the sample API."""
 
+import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -22,7 +23,8 @@ def start(stack: ExitStack, place: Place, progress: Progress) -> tuple[Mapping[s
     """Starts emulator and sample API; returns the emulator's exports and the API's base URL."""
     key = environment.api_key(place)
     kept = (f"--env-cache={place.image_environments}", f"--state={place.emulator_state}")
-    emulator = _serve(stack, place, progress, "gcp_emulator", "--grpc-port=0", "--rest-port=0", *kept)
+    ours = ("--grpc-port=0", "--rest-port=0", f"--parent={os.getpid()}")
+    emulator = _serve(stack, place, progress, "gcp_emulator", *ours, *kept)
     progress.say(f"embedded Google Cloud: gRPC {emulator['grpc']}, REST {emulator['rest']}")
     cloud.deploy(emulator["grpc"], key)
     if live := environment.live_api():

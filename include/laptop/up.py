@@ -60,6 +60,7 @@ def _check_ports() -> None:
 def _commands(place: Place, key: str) -> dict[str, list[str]]:
     """Process name -> module and arguments."""
     kept = [f"--env-cache={place.image_environments}", f"--state={place.emulator_state}"]
+    kept.append(f"--parent={os.getpid()}")
     commands = {
         "emulator": ["gcp_emulator", f"--grpc-port={GRPC.number}", f"--rest-port={REST.number}", *kept],
         **{name: ["airflow", name] for name in AIRFLOW},

@@ -35,7 +35,7 @@ def test_help_explains_every_option():
     shown = run("--help").stdout
     for option in (
         "--host", "--grpc-port", "--rest-port", "--state", "--images", "--env-cache", "--ready-file", "--project",
-        "--batch-delay",
+        "--batch-delay", "--parent",
     ):  # fmt: skip
         assert option in shown
 
@@ -124,6 +124,26 @@ def test_a_signal_stops_it_and_all_that_it_started(tmp_path, images, number):
         assert started.wait(30) == 0
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
     assert not ready_file.exists()
+
+
+STARTER = """
+import sys, time
+from gcp_emulator import process
+with process.start() as ready:
+    print(ready["pid"], flush=True)
+    time.sleep(60)
+"""
+
+
+def test_it_ends_with_whoever_started_it_even_by_force_and_leaves_no_folder(tmp_path):
+    """Test runs that are killed must not fill the machine with emulators."""
+    env = os.environ | {"PYTHONPATH": str(process.INCLUDE), "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", STARTER], env=env, stdout=subprocess.PIPE) as starter:
+        emulator = psutil.Process(int(starter.stdout.readline()))
+        starter.kill()
+    psutil.wait_procs([emulator], timeout=30)
+    assert not emulator.is_running() or emulator.status() == psutil.STATUS_ZOMBIE
+    assert not list(tmp_path.iterdir())
 
 
 def test_jobs_executions_and_secrets_outlive_a_restart(tmp_path, images):
