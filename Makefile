@@ -52,6 +52,7 @@ bench-ingest: setup ## the ingestion beside a plain dlt pipeline (BREEDS_JSON: a
 .PHONY: bench-waiting
 bench-waiting: setup ## waits for up to 50,000 jobs, beside the stock provider's (fewer: ARGS='--stock 100 --ours 100')
 	@$(CLEAN) PYTHONPATH=include $(PY) benchmarks/waiting.py $(ARGS)
+	@$(if $(ARGS),,$(CLEAN) PYTHONPATH=include $(PY) benchmarks/end_to_end.py)
 
 .PHONY: conformance
 conformance: setup ## the verdict for each state of a Batch job, beside the stock operator's
