@@ -47,6 +47,10 @@ def _cron(value: str) -> str:
     return value
 
 
+def _cron_if_any(value: str | None) -> str | None:
+    return _cron(value) if value else None
+
+
 def _none_if_empty(value: object) -> object:
     return None if value == "" else value
 
@@ -75,6 +79,11 @@ _SUBSCRIPTION = r"^(projects/[^/]+/subscriptions/)?[A-Za-z][A-Za-z0-9_.~+%{}-]{2
 Region = Annotated[str, Field(pattern=r"^[a-z]+-[a-z]+[0-9]+$")]
 Folders = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)]
 Regions = Annotated[tuple[Region, ...], NoDecode, BeforeValidator(_words)]
+Places = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[^/\s]+/[a-z]+-[a-z]+[0-9]+$")], ...],
+    NoDecode,
+    BeforeValidator(_words),
+]
 HostPort = Annotated[
     str | None,
     Field(pattern=r"^[^:/]+:\d+$"),
@@ -161,6 +170,22 @@ class Settings(BaseSettings):
         validation_alias="AIRFLOW_HOME",
         validate_default=True,
         description="Airflow's own; the embedded ledger lies there.",
+    )
+    # what failed, and what nobody waits for
+    dead_letter_subscription: Annotated[
+        str | None, Field(pattern=_SUBSCRIPTION), BeforeValidator(_none_if_empty)
+    ] = Field(
+        None,
+        description="Subscription (name, or projects/P/subscriptions/S) of the dead-letter topic that the deployment's "
+        "subscriptions forward poison messages to; DAG dead_letters lists what lies there.",
+    )
+    reconcile_schedule: Annotated[
+        str | None, AfterValidator(_cron_if_any), BeforeValidator(_none_if_empty)
+    ] = Field("0 * * * *", description="Cron expression of reconcile, in UTC; empty: on demand only.")
+    reconcile_places: Places = Field(
+        (),
+        description="Where reconcile looks for jobs, as project/region, separated by commas, beside the places that "
+        "the ledger knows of; none: the settings' own project, and its region or regions.",
     )
     # waiting for jobs
     status_topic: Annotated[str | None, Field(pattern=_TOPIC), BeforeValidator(_none_if_empty)] = Field(
@@ -255,6 +280,18 @@ class Settings(BaseSettings):
     def log_topic_name(self) -> str:
         """Full name of the topic of the log sink, empty where there is none."""
         return self._topic(self.log_topic)
+
+    @property
+    def dead_letter_subscription_name(self) -> str:
+        """Full name of the dead-letter subscription, empty where there is none."""
+        name = self.dead_letter_subscription
+        return f"projects/{self.project}/subscriptions/{name}" if name and "/" not in name else name or ""
+
+    @property
+    def places(self) -> tuple[tuple[str, str], ...]:
+        """Projects and regions where reconcile looks."""
+        own = tuple(f"{self.project}/{region}" for region in self.regions or (self.region,))
+        return tuple((p, r) for p, _, r in (place.partition("/") for place in self.reconcile_places or own))
 
     def _topic(self, name: str | None) -> str:
         return f"projects/{self.project}/topics/{name}" if name and "/" not in name else name or ""

@@ -12,6 +12,8 @@ from gcp_jobs.ledger.record import Action, Attempt, Record, Run, Source, Via, en
 from gcp_jobs.ledger.scrub import Scrubber
 from gcp_jobs.model import TERMINAL, ExitInfo, JobRef, JobResult, JobSpec, JobState, JobStatus
 
+REPLAY_OF = "GCP_JOBS_REPLAY_OF"  # in a run's environment: the dead letter that it repeats
+
 
 class Log(Protocol):
     """A logger of Airflow's or of the standard library."""
@@ -89,6 +91,7 @@ class Journal:
             overrides=self.scrub.clean(overrides) or None,
             digest=spec.digest if spec else None,
             created_at=datetime.fromisoformat(intent.since),
+            replay_of=(overrides.get("env") or {}).get(REPLAY_OF),
         )
         self._add(self._run)
 
