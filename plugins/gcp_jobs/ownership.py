@@ -19,6 +19,8 @@ from airflow.sdk.execution_time.comms import GetDagRun, GetTaskStates, GetXCom
 OWNER = "gcp_jobs_owner"
 JOIN_S = 0.3
 PATIENCE_S = 60.0
+UNANSWERED_S = 240.0
+LOOK_S = 1.0
 ENDED = frozenset(
     state.value
     for state in (
@@ -85,15 +87,16 @@ def trigger_should_cancel(claim: Claim, seen: Sight) -> bool | None:
     return None
 
 
-def on_worker_kill(claim: Claim, cancel: Callable[[], None]) -> None:
+def on_worker_kill(claim: Claim, cancel: Callable[[], None]) -> threading.Thread:
     """Cancel the job if this try was ended by a user. Returns within JOIN_S: the caller is a signal handler.
 
     The question is asked from a thread, for the signal may have landed while the main thread holds the supervisor's
-    lock; the thread has the 5 s until SIGKILL.
+    lock; the thread has the 5 s until SIGKILL. Whoever ends the process by itself before that waits for the thread.
     """
     thread = threading.Thread(target=_decide, args=(claim, cancel), name="gcp-jobs-on-kill", daemon=True)
     thread.start()
     thread.join(JOIN_S)
+    return thread
 
 
 def _decide(claim: Claim, cancel: Callable[[], None]) -> None:
@@ -155,10 +158,23 @@ async def _settle(
     look: Callable[[Claim], Awaitable[Sight]] = _alook,
     patience: float = PATIENCE_S,
 ) -> None:
-    until = time.monotonic() + patience
-    while (verdict := trigger_should_cancel(claim, await look(claim))) is None:
-        if time.monotonic() > until:
-            break  # a user's clear that never came to rest: nobody waits for the job any more
-        await asyncio.sleep(1)
-    if verdict is not False:
-        await cancel()
+    begun, answered = time.monotonic(), None
+    while True:
+        try:
+            verdict = trigger_should_cancel(claim, await look(claim))
+        except Exception:  # whoever should answer is away, which says nothing about the task: ask again
+            if time.monotonic() > begun + UNANSWERED_S:
+                return
+        else:
+            answered = answered or time.monotonic()
+            if verdict is False:
+                return
+            if verdict or time.monotonic() > answered + patience:
+                break  # over patience: a user's clear that never came to rest; nobody waits for the job any more
+        await asyncio.sleep(LOOK_S)
+    await cancel()
+
+
+def run_by_hand(trigger_id: int | None) -> bool:
+    """Whether `airflow dags test` runs the trigger: a triggerer gives each a number before it runs it."""
+    return trigger_id is None

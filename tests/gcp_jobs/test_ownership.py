@@ -26,6 +26,8 @@ CLAIM = Claim("d", "r", "t", -1, 0, "job-1")
         (Sight("queued", None, 0), False, "reset by another scheduler"),
         (Sight("running", "job-2", 1), True, "cleared, and the new try is running already"),
         (Sight(None, None, 1), True, "cleared, not yet scheduled"),
+        (Sight("running", None, 1), True, "cleared, and the new try has no job yet"),
+        (Sight("skipped", "job-1", 0), True, "the DAG run's time was up"),
         (Sight("up_for_retry", "job-1", 0), False, "on its way to a retry that attaches"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -75,6 +77,32 @@ def test_an_unclear_picture_is_looked_at_again_until_it_is_clear() -> None:
 
 def test_a_clear_that_never_comes_to_rest_cancels_in_the_end() -> None:
     assert settle(Sight(None, None), patience=-1) == 1
+
+
+def test_no_answer_is_asked_for_again_and_is_no_reason_to_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[Any] = [
+        ConnectionError("away"),
+        Sight(None, None),
+        ConnectionError("away"),
+        Sight("failed", "job-1"),
+    ]
+    cancelled: list[int] = []
+
+    async def look(_: Claim) -> Sight:
+        answer = answers.pop(0) if answers else ConnectionError("away")
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def cancel() -> None:
+        cancelled.append(1)
+
+    monkeypatch.setattr("gcp_jobs.ownership.LOOK_S", 0.01)
+    asyncio.run(_settle(CLAIM, cancel, look))
+    assert (answers, cancelled) == ([], [1])
+    monkeypatch.setattr("gcp_jobs.ownership.UNANSWERED_S", 0.05)
+    asyncio.run(_settle(CLAIM, cancel, look))
+    assert cancelled == [1]
 
 
 def test_a_claim_survives_the_way_through_a_trigger() -> None:
