@@ -167,7 +167,8 @@ def _listed(job: str) -> Any:
 
 
 def test_a_job_over_its_memory_is_told_what_to_raise(emulator: Any, run_operator: Run) -> None:
-    ran = run_operator(CloudRunJobOperator, "hungry", spec=spec("hungry"), args=["eat", "700"])
+    never = {"out_of_memory": {"budget": 0}}
+    ran = run_operator(CloudRunJobOperator, "hungry", spec=spec("hungry", policy=never), args=["eat", "700"])
     assert ran.state == "failed"
     assert "Job failed [out_of_memory]" in ran.log
     assert "Raise `memory` in the job's template" in ran.log

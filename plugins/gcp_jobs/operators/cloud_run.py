@@ -56,6 +56,8 @@ class CloudRunJobOperator(JobOperator):
         **JobOperator.template_fields_renderers, "overrides": "json",
     }  # fmt: skip
     backend_name = "cloud_run"
+    per_run = frozenset({"env", "task_count", "parallelism", "timeout"})
+    fixed = frozenset({"cpu", "memory"})
     ui_color = "#d7e8fd"
 
     def __init__(
@@ -111,13 +113,17 @@ class CloudRunJobOperator(JobOperator):
         return self._place(template, self.job_name)
 
     def _request(self, context: "Context", template: JobTemplate | None) -> RunRequest:
+        changed = dict(self._attempts.overrides) if self._attempts else {}
+        env, overrides = changed.pop("env", {}), dict(self.overrides or {})
+        overrides |= {"task_count": changed["task_count"]} if "task_count" in changed else {}
+        overrides |= {"timeout": {"seconds": changed["timeout"]}} if "timeout" in changed else {}
         return RunRequest(
             self._job(template),
             run_key="",
             container="main" if template and template.spec.containers else "",
             args=None if self.args is None else tuple(map(str, self.args)),
-            env={**identity_of(context["ti"]), **{k: str(v) for k, v in (self.env or {}).items()}},
-            overrides=self.overrides or {},
+            env={**env, **identity_of(context["ti"]), **{k: str(v) for k, v in (self.env or {}).items()}},
+            overrides=overrides,
         )
 
     def _task_count(self, spec: JobSpec | None) -> int:

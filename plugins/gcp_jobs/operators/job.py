@@ -5,6 +5,8 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
+from threading import Thread
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.sdk import BaseOperator
@@ -14,13 +16,15 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 from gcp_jobs import ownership
 from gcp_jobs.backends.base import JobBackend, RunRequest
 from gcp_jobs.clients import Access
-from gcp_jobs.errors import ApiError, GcpJobsError, JobTimedOut, RefusedForGood, TemplateError
+from gcp_jobs.errors import ApiError, GcpJobsError, JobFailed, JobTimedOut, RefusedForGood, TemplateError
 from gcp_jobs.job_run import Carry, JobRun
 from gcp_jobs.ledger.journal import Journal
 from gcp_jobs.ledger.record import Source, entry_of
 from gcp_jobs.links import log_url, urls
 from gcp_jobs.model import JobRef, JobSpec, JobState, JobStatus
-from gcp_jobs.once import Intent
+from gcp_jobs.once import CLOCK_SKEW, Intent, StateStore, oldest
+from gcp_jobs.operators.aftermath import Aftermath
+from gcp_jobs.operators.attempts import Attempts, recall, remember
 from gcp_jobs.operators.context import attempt_of, journal_of, last_try
 from gcp_jobs.operators.rendering import RendersTemplates, default_deferrable
 from gcp_jobs.settings import settings
@@ -28,6 +32,8 @@ from gcp_jobs.template import JobTemplate, inline, parse
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+KILLED_S = 4.0  # from the return of on_kill to SIGKILL there are 5
 
 
 class JobOperator(RendersTemplates, BaseOperator):
@@ -39,6 +45,8 @@ class JobOperator(RendersTemplates, BaseOperator):
     template_ext: Sequence[str] = (".yaml", ".yml")
     template_fields_renderers: ClassVar[dict[str, str]] = {"template": "yaml", "spec": "json", "env": "json"}
     backend_name: ClassVar[str]
+    per_run: ClassVar[frozenset[str]] = frozenset()
+    fixed: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
         self,
@@ -80,7 +88,10 @@ class JobOperator(RendersTemplates, BaseOperator):
         self._claim: ownership.Claim | None = None
         self._ref: JobRef | None = None
         self._unfinished: JobRef | None = None
+        self._starting: Intent | None = None
+        self._killing: Thread | None = None
         self._journal: Journal | None = None
+        self._attempts: Attempts | None = None
 
     @property
     def job_ref(self) -> JobRef | None:
@@ -112,35 +123,26 @@ class JobOperator(RendersTemplates, BaseOperator):
     def execute(self, context: "Context") -> dict[str, Any]:
         """Start the job, or attach to the run of an earlier try; wait; give the result."""
         with self._edge(context) as journal:
-            run, template = self._run(), self._template()
-            attempt, store = attempt_of(context), context.get("task_state_store")
-            spec = template.spec if template else None
-            request = self._request(context, template)
-
-            def told(intent: Intent) -> None:
-                journal.intends(intent, spec, request.changes())
-                journal.write()
-
-            started = run.start(attempt, store, request, spec, manage=self._manages(), told=told)
-            self._own(context, started.ref)
-            entry = journal.started(started.ref, attached=started.attached, logs_url=log_url(started.ref))
-            journal.write()
-            many = self._task_count(spec) > 1
-            carry = Carry(started.ref, self._deadline(), spec.digest if spec else "", many, entry)
+            self._attempts = self._begin(context, recall(*self._memory(context)))
+            carry = self._start(context, self._deadline())
             if self.deferrable:
                 self._defer(carry, cursor=None)
             try:
-                ended = run.wait(carry)
+                return self._wait(context, carry)
             except AirflowTaskTimeout:
                 self._give_up()
                 journal.failed(JobTimedOut("the task's execution_timeout passed"), last=last_try(context))
+                self._forget(context)
                 raise
-            return self._verdict(ended.status or run.read(started.ref), carry, timed_out=ended.timed_out)
 
     def execute_complete(self, context: "Context", event: dict[str, Any]) -> dict[str, Any]:
         """Take over from the trigger: read the truth once more, bring the rest of the log, give the verdict."""
         with self._edge(context) as journal:
-            run, carry = self._run(), Carry.from_dict(event["carry"])
+            carry = Carry.from_dict(event["carry"])
+            self._attempts = self._begin(context, carry.history) if carry.history else None
+            if event["outcome"] == "rested":
+                self._defer(self._start(context, carry.deadline), cursor=None)
+            run = self._run()
             journal.resumed(carry.entry, carry.ref)
             timed_out = event["outcome"] == "timed_out"
             self._own(context, carry.ref)
@@ -148,13 +150,83 @@ class JobOperator(RendersTemplates, BaseOperator):
                 kind = RefusedForGood if event.get("permanent") else ApiError
                 raise kind(f"the wait broke: {event['error']}", where=carry.ref.name)
             status = run.read(carry.ref, event.get("state", ""), event.get("said", ""))
-            if not status.terminal and not timed_out:
+            if not status.terminal and not timed_out and event["outcome"] != "stuck":
                 self.log.info("%s %s is %s after all: waiting on", carry.ref.noun, carry.ref, status.state)
                 self._defer(carry, event["cursor"])
             follower = None if event.get("log_told") else run.follower(carry, event["cursor"])
-            if follower:
+            if follower and status.terminal:
                 follower.finish()
-            return self._verdict(status, carry, timed_out=timed_out)
+            found = self._settle(context, status, carry, timed_out=timed_out)
+            if isinstance(found, Carry):
+                self._defer(found, event["cursor"])
+            return found
+
+    def _start(self, context: "Context", deadline: float | None) -> Carry:
+        """Start the present attempt, or attach to its run."""
+        run, journal, template = self._run(), self._told(), self._template()
+        spec = template.spec if template else None
+        request = self._request(context, template)
+        self._claim = self._claim or ownership.Claim(**asdict(attempt_of(context)), job="")
+
+        def told(intent: Intent) -> None:
+            self._starting = intent
+            journal.intends(intent, spec, request.changes())
+            journal.write()
+
+        store = context.get("task_state_store")
+        started = run.start(attempt_of(context), store, request, spec, manage=self._manages(), told=told)
+        self._own(context, started.ref)
+        mine = self._attempts
+        entry = journal.started(
+            started.ref, attached=started.attached, logs_url=log_url(started.ref),
+            number=mine.number if mine else 1, rung=str(mine.history.here) if mine else None,
+        )  # fmt: skip
+        journal.write()
+        many = self._task_count(spec) > 1
+        return Carry(
+            started.ref, deadline, spec.digest if spec else "", many, entry,
+            history=mine.history.to_dict() if mine else None, patience=mine.patience if mine else None,
+        )  # fmt: skip
+
+    def _wait(self, context: "Context", carry: Carry) -> dict[str, Any]:
+        """Wait here, for one attempt after the other."""
+        while True:
+            run = self._run()
+            ended = run.wait(carry)
+            found = self._settle(
+                context, ended.status or run.read(carry.ref), carry, timed_out=ended.timed_out
+            )
+            if not isinstance(found, Carry):
+                return found
+            carry = found
+            if carry.not_before is not None:
+                self._rest(carry.not_before)
+                self._attempts = self._begin(context, carry.history)
+                carry = self._start(context, carry.deadline)
+
+    def _rest(self, until: float) -> None:
+        """Wait for the time of the next attempt; nothing runs meanwhile."""
+        time.sleep(max(0.0, until - time.time()))
+
+    def _settle(
+        self, context: "Context", status: JobStatus, carry: Carry, *, timed_out: bool
+    ) -> dict[str, Any] | Carry:
+        """Give the result, or what to wait for next: the same run, or the time of the next attempt."""
+        after = self._aftermath(context)
+        if after and not status.terminal and not timed_out:
+            found = after.unstick(status, carry)
+            if isinstance(found, Carry):
+                self._unfinished = None if found.not_before is not None else carry.ref
+                return found
+            status = found
+        try:
+            result = self._verdict(status, carry, timed_out=timed_out)
+        except JobFailed as error:
+            if after is None:
+                raise
+            return after.follow(error, carry)
+        self._forget(context)
+        return result
 
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: "Context"
@@ -163,6 +235,7 @@ class JobOperator(RendersTemplates, BaseOperator):
         if next_method == TRIGGER_FAIL_REPR:
             intent = Intent.load(context.get("task_state_store"))
             if intent and intent.named:
+                self._attempts = self._begin(context, recall(*self._memory(context)))
                 self._journal = journal = journal_of(context, self.log)
                 journal.resumed(entry_of(intent.run_key, intent.since), intent.ref)
                 if last_try(context):
@@ -170,13 +243,38 @@ class JobOperator(RendersTemplates, BaseOperator):
                     self._give_up()
                 journal.failed(JobTimedOut("Airflow gave the wait up"), last=last_try(context))
                 journal.write()
+                self._forget(context)
         return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
         """Cancel the run if a user ended the task, and only then (see gcp_jobs.ownership)."""
-        claim, ref = self._claim, self._unfinished
-        if claim and ref and self.cancel_on_kill:
-            ownership.on_worker_kill(claim, lambda: self._cancel(ref))
+        if self._claim and self.cancel_on_kill and (self._unfinished or self._starting):
+            self._killing = ownership.on_worker_kill(self._claim, self._cancel_ours)
+
+    def _cancel_ours(self) -> None:
+        """Cancel our run; one that is being started just now has no name yet and is waited for."""
+        until = time.monotonic() + KILLED_S
+        while not self._unfinished and self._starting and time.monotonic() < until:
+            time.sleep(0.05)
+        if ref := self._unfinished or self._begun():
+            self._cancel(ref)
+
+    def _let_kill_finish(self) -> None:
+        """Our process may end right after the handler of its signal has returned: let the decision be made."""
+        if self._killing:
+            self._killing.join(KILLED_S)
+
+    def _begun(self) -> JobRef | None:
+        """The run of a start that was broken off, None where there is none."""
+        if self._starting is None:
+            return None
+        job, since = self._starting.ref, datetime.fromisoformat(self._starting.since) - CLOCK_SKEW
+        try:
+            found = oldest(self._run().backend.runs(job, self._starting.run_key, since))
+        except ApiError as error:
+            self.log.warning("Whether a run was started is not known: %s", error)
+            return None
+        return found.ref if found and not found.terminal else None
 
     def _cancel(self, ref: JobRef) -> None:
         """Cancel, then say so; no question to Airflow any more, for the supervisor may be busy with our end."""
@@ -192,7 +290,39 @@ class JobOperator(RendersTemplates, BaseOperator):
         period = float(self.polling_period_seconds)
         return JobRun(self._backend(access), access, self.log, period, self.verbose)
 
+    def _begin(self, context: "Context", known: Mapping[str, Any] | None) -> Attempts | None:
+        """Give the attempts of this try; None where no policy is given, or nothing would remember an attempt."""
+        self._attempts = None
+        template, (store, _) = self._template(), self._memory(context)
+        if template is None or store is None:
+            return None
+        fixed = frozenset() if self._manages() else self.fixed
+        return Attempts.begin(template, self.backend_name, self.log, known, per_run=self.per_run, fixed=fixed)
+
+    def _aftermath(self, context: "Context") -> Aftermath | None:
+        if self._attempts is None:
+            return None
+        store, clear_number = self._memory(context)
+        return Aftermath(
+            self._attempts, self._run(), self._told(), store, clear_number, last_try(context), self.log
+        )
+
+    def _memory(self, context: "Context") -> tuple[StateStore | None, int]:
+        return context.get("task_state_store"), attempt_of(context).clear_number
+
+    def _forget(self, context: "Context") -> None:
+        """The next try begins afresh."""
+        if self._attempts and self._attempts.history.past:
+            remember(*self._memory(context), None)
+
+    def _told(self) -> Journal:
+        assert self._journal is not None  # set where the try begins
+        return self._journal
+
     def _template(self) -> JobTemplate | None:
+        """What the present attempt runs."""
+        if self._attempts:
+            return self._attempts.present
         if self.template is not None and self.spec is not None:
             raise TemplateError(
                 "template and spec are both given", where=f"task {self.task_id}", todo="Keep one."
@@ -229,13 +359,19 @@ class JobOperator(RendersTemplates, BaseOperator):
     def _own(self, context: "Context", ref: JobRef) -> None:
         """From here on this try answers for the run: XCom says so, and links lead to it."""
         self._ref = self._unfinished = ref
+        self._starting = None
         self._claim = ownership.Claim(**asdict(attempt_of(context)), job=ref.name)
+        self._let_kill_finish()
         for key, value in {ownership.OWNER: ref.name, **urls(ref)}.items():
             context["ti"].xcom_push(key=key, value=value)
 
     def _defer(self, carry: Carry, cursor: dict[str, Any] | None) -> NoReturn:
         from gcp_jobs.triggers.job import JobTrigger
+        from gcp_jobs.triggers.pause import PauseTrigger
 
+        if carry.not_before is not None:
+            pause = PauseTrigger(carry.not_before, carry.to_dict())
+            self.defer(trigger=pause, method_name="execute_complete")
         run = self._run()
         trigger = JobTrigger(
             ref=carry.ref.to_dict(),
@@ -247,7 +383,9 @@ class JobOperator(RendersTemplates, BaseOperator):
             follow_log=self.verbose,
             show_task=carry.show_task,
             carry=carry.to_dict(),
+            patience=carry.patience,
         )
+        self._let_kill_finish()
         self.defer(trigger=trigger, method_name="execute_complete")
 
     def _verdict(self, status: JobStatus, carry: Carry, *, timed_out: bool) -> dict[str, Any]:
@@ -262,14 +400,15 @@ class JobOperator(RendersTemplates, BaseOperator):
         if self._journal:
             self._journal.succeeded(result)
         self.log.info("%s %s succeeded in %s s", carry.ref.noun.capitalize(), carry.ref, result.duration_s)
-        return result.to_dict()
+        return result.to_dict() | {"attempts": self._attempts.told() if self._attempts else []}
 
     def _give_up(self) -> None:
-        if self._unfinished and self.cancel_on_kill:
-            status = self._run().end(self._unfinished)
+        ref = self._unfinished or self._begun() if self.cancel_on_kill else None
+        if ref:
+            status = self._run().end(ref)
             if status and self._journal:
                 self._journal.reads(status, Source.CANCEL)
-        self._unfinished = None
+        self._unfinished = self._starting = None
 
     @contextmanager
     def _edge(self, context: "Context") -> Iterator[Journal]:
@@ -281,8 +420,19 @@ class JobOperator(RendersTemplates, BaseOperator):
             if error.permanent or last_try(context):
                 self._give_up()
             journal.failed(error, last=last_try(context))
+            self._forget(context)
             if error.permanent:
                 raise AirflowFailException(str(error)) from None  # the message says it all
+            raise
+        except (
+            AirflowTaskTimeout,
+            KeyboardInterrupt,
+        ):  # Ctrl-C ends `airflow dags test`; a worker's task gets none
+            self._give_up()
+            raise
+        except Exception:  # not ours; but without a retry nobody comes back for the run
+            if last_try(context):
+                self._give_up()
             raise
         finally:
             journal.write()
