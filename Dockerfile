@@ -34,3 +34,5 @@ RUN ours='^(dlt(\[.*\])?|duckdb|sqlglot)==' \
 COPY --chown=50000:0 plugins /opt/airflow/plugins
 COPY --chown=50000:0 include/job_templates /opt/airflow/include/job_templates
 COPY --chown=50000:0 dags /opt/airflow/dags
+# for `python -m gcp_jobs.ledger` and `python -m gcp_jobs.settings`; Airflow itself finds its plugins anyway
+ENV PYTHONPATH=/opt/airflow/plugins

@@ -15,7 +15,7 @@ from laptop.progress import Progress
 from laptop.rest import AirflowApi
 
 BUILD_S = 1200
-UP_S = 300
+UP_S = 420
 SLOWLY = {
     "api_base_url": "http://breeds-api:8080/faults/slow-20/v1"
 }  # it ends after somebody listens for its end
@@ -65,11 +65,11 @@ class Stack:
         """Writes what the services said to a file, before they are gone."""
         return self.compose("collecting logs", "logs", "--no-color", timeout_s=60)
 
-    def read(self, service: str, path: str) -> str:
-        """The text of a file in a running service."""
-        command = ["docker", "compose", "exec", "-T", service, "cat", path]
+    def inside(self, service: str, *command: str) -> str:
+        """What a command prints that runs in a running service."""
+        argv = ["docker", "compose", "exec", "-T", service, *command]
         return subprocess.run(
-            command, env=self._env, cwd=ROOT, check=True, capture_output=True, text=True
+            argv, env=self._env, cwd=ROOT, check=True, capture_output=True, text=True
         ).stdout
 
 
@@ -81,24 +81,38 @@ def _engine_answers() -> bool:
 
 
 def _ingest(stack: Stack, progress: Progress) -> None:
-    password = json.loads(stack.read("apiserver", "/keys/passwords.json"))["admin"]
+    password = json.loads(stack.inside("apiserver", "cat", "/keys/passwords.json"))["admin"]
     with AirflowApi.login(stack.url, "admin", password) as api:
         progress.wait(lambda: api.knows(DAG), f"the dag-processor to find {DAG}")
         run_id = api.start(DAG, SLOWLY)
         progress.say(f"{DAG} {run_id} started through the REST API")
-        state = api.follow(DAG, run_id, progress)
-        if state != "success":
-            raise SystemExit(f"compose-test: {DAG} ended as {state}; the logs: {stack.keep_logs()}")
+        for each in api.runs(DAG):  # also the one that Airflow itself has started
+            state = api.follow(DAG, each, progress)
+            progress.say(f"{each}: {state}")
+            if state != "success":
+                log = api.log(DAG, each, "ingest")
+                raise SystemExit(
+                    f"compose-test: {each} is {state}; log of ingest:\n{log}\n{stack.keep_logs()}"
+                )
         for task in api.tasks(DAG, run_id):
             progress.say(f"{task}: {json.dumps(api.result(DAG, run_id, task))}")
         told = TOLD.search(log := api.log(DAG, run_id, "ingest"))
         if told is None:
             raise SystemExit(f"compose-test: no event ended the wait; the task's log:\n{log}")
         progress.say(told[0])
+        _recorded(stack, progress, api.result(DAG, run_id, "ingest")["execution"])
+
+
+def _recorded(stack: Stack, progress: Progress, execution: str) -> None:
+    shown = stack.inside("scheduler", "python", "-m", "gcp_jobs.ledger", "list")
+    lines = [line for line in shown.splitlines() if execution in line and "SUCCEEDED" in line]
+    if not lines:
+        raise SystemExit(f"compose-test: the ledger does not hold {execution}:\n{shown}")
+    progress.say(f"ledger: {' '.join(lines[0].split())}")
 
 
 def main(state: Path) -> None:
-    """Ends with exit code 0 only when the run succeeded, an event ended its wait, and the stack is gone again."""
+    """Exit code 0 only when all runs succeeded, an event ended the wait, the ledger has it, and the stack is gone."""
     progress = Progress()
     if not _engine_answers():
         raise SystemExit(

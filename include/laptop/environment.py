@@ -24,6 +24,7 @@ FOREIGN = (
     "PYTHONPATH",
     "PYTHONDONTWRITEBYTECODE",
 )
+OURS_BY_DEFAULT = {"GCP_JOBS_LOG_SETTLE_SECONDS": "0.5"}  # the emulator shows a line as soon as it is written
 FOREIGN_ENDINGS = ("_EMULATOR_HOST",)
 LIVE_API = "GCP_JOBS_INGESTION_API_BASE_URL"
 API_KEY = "DOG_API_KEY"
@@ -68,7 +69,8 @@ def airflow(place: Place, cloud: Mapping[str, str], api_base_url: str) -> dict[s
     """For every Airflow process: `cloud` holds the emulator's exports, `api_base_url` where breeds come from."""
     google = {"conn_type": "google_cloud_platform", "extra": {"is_anonymous": True, "project": PROJECT}}
     return (
-        inherited()
+        OURS_BY_DEFAULT
+        | inherited()
         | dict(cloud)
         | {
             "AIRFLOW_HOME": str(place.airflow_home),

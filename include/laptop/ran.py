@@ -18,10 +18,11 @@ WHERE = f"projects/{PROJECT}/locations/{REGION}"
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """One run: `product` and full name of its job, what came of it, and how long containers ran (s)."""
+    """One run: `product` and full name of its job, its own id, what came of it, how long containers ran (s)."""
 
     product: str
     job: str
+    id: str
     outcome: str
     seconds: float
 
@@ -41,7 +42,7 @@ def _executions(channel: grpc.Channel, since: datetime) -> Iterator[Ran]:
         job, _, name = each.name.rpartition("/executions/")
         outcome = f"{name}: {each.succeeded_count} of {each.task_count} tasks succeeded"
         took: Any = each.completion_time - each.start_time
-        yield Ran("Cloud Run", job, outcome, took.total_seconds())
+        yield Ran("Cloud Run", job, name, outcome, took.total_seconds())
 
 
 def _jobs(channel: grpc.Channel, since: datetime) -> Iterator[Ran]:
@@ -53,7 +54,8 @@ def _jobs(channel: grpc.Channel, since: datetime) -> Iterator[Ran]:
             return
         state = batch_v1.JobStatus.State(each.status.state).name
         took: Any = each.status.run_duration
-        yield Ran("Batch", each.name, f"{state}, tasks: {_tasks(each)}", took.total_seconds())
+        name = each.name.rpartition("/")[2]
+        yield Ran("Batch", each.name, name, f"{state}, tasks: {_tasks(each)}", took.total_seconds())
 
 
 def _tasks(job: batch_v1.Job) -> int:

@@ -56,6 +56,11 @@ class AirflowApi:
         body = {"logical_date": None, "conf": conf or {}}
         return str(self._checked(self.client.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body))["dag_run_id"])
 
+    def runs(self, dag_id: str) -> list[str]:
+        """The ids of the DAG's runs, oldest first."""
+        answer = self.client.get(f"/api/v2/dags/{dag_id}/dagRuns", params={"order_by": "run_after"})
+        return [str(run["dag_run_id"]) for run in self._checked(answer)["dag_runs"]]
+
     def tasks(self, dag_id: str, run_id: str) -> dict[str, str]:
         """Task id -> state of every task instance of the run."""
         answer = self.client.get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")

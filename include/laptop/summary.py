@@ -1,19 +1,22 @@
 """What `make run` tells at its end: what landed where, who called what, how long it took, where to look next."""
 
 import re
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 
 import duckdb
 from rich.console import Console
 from rich.table import Table
 
 from laptop import cloud
-from laptop.place import Place
+from laptop.place import ROOT, Place
 from laptop.ran import ran
 
+LABEL = 14
 DATASET_TABLE = "dog_breeds_resource"
 _LINE = re.compile(r"^\S+ \[\w+ *\] (?P<text>.*?)\s+\[[\w.]*gcp_jobs[\w.]*\]")
 
@@ -41,13 +44,27 @@ def landed(place: Place) -> tuple[str, int, list[str]]:
     return table, int(rows[0]) if rows else 0, [str(name) for (name,) in names]
 
 
+def record(place: Place, run: str) -> str:
+    """The command that shows what the ledger holds of a run; for a shell in this folder."""
+    command = [sys.executable, "-m", "gcp_jobs.ledger", "show", run]
+    paths = {"AIRFLOW_HOME": place.airflow_home, "PYTHONPATH": ROOT / "plugins"}
+    named = [f"{name}={shlex.quote(_near(path))}" for name, path in paths.items()]
+    return " ".join([*named, shlex.join([_near(Path(command[0])), *command[1:]])])
+
+
+def _near(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
 def show(place: Place, exports: Mapping[str, str], since: datetime, seconds: float, *, rows: bool) -> None:
     """Prints what ran after `since`, with the destination's `rows` or without; emulator and destination are asked."""
     console = Console(width=None if sys.stdout.isatty() else 140)
     told = Table(show_header=False, box=None, pad_edge=False)
-    told.add_column(no_wrap=True)
+    told.add_column(no_wrap=True, min_width=LABEL)
     told.add_column(overflow="fold")
-    for each in ran(exports["CLOUD_RUN_EMULATOR_HOST"], since):
+    runs = ran(exports["CLOUD_RUN_EMULATOR_HOST"], since)
+    for each in runs:
         told.add_row(f"{each.product} job", each.job)
         told.add_row("execution" if each.product == "Cloud Run" else "state", each.outcome)
         told.add_row("container time", f"{each.seconds:.1f} s")
@@ -61,6 +78,8 @@ def show(place: Place, exports: Mapping[str, str], since: datetime, seconds: flo
     )
     console.rule("what happened")
     console.print(told)
+    for each in runs:  # no line of the table: a command that is broken in two cannot be pasted
+        console.print(f"{'record':<{LABEL}}  {record(place, each.id)}", soft_wrap=True, highlight=False)
     calls = Table(
         "method", "caller", "calls", title="calls that the emulator counted", title_justify="left", box=None
     )
