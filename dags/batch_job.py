@@ -29,10 +29,17 @@ run side by side belongs into one run's `task_count`, or into a DAG of its own w
 |---|---|
 | unknown param, or a param that does not fit its schema | start the run with the params of this form only |
 | Job failed [image] | push the image, or correct `docker_image_uri` |
+| Job failed [configuration] | correct the param that the message names |
+| Job failed [permission] | grant the role that the message names, on what it names, to whom it names |
 | Job failed [timed_out] | raise `max_run_duration` |
 | Job failed [out_of_memory] | raise `memory_mib` |
 | Job failed [stock_out], [preempted] | try again, or another `machine_type`, `region` or `provisioning_model` |
+| Job failed [host_lost] | a machine of Google's failed, not the work: clear the task |
+| Job failed [quota] | wait for other jobs to end, or ask for a larger quota of what the message names |
+| Job failed [network], [dependency_down] | clear the task when what the job talks to answers again; check `network` |
 | Job failed [application] | the container's last log lines, below the message, say why |
+| Job failed [cancelled], [gone] | somebody cancelled or deleted the job: the audit log says who; clear the task |
+| Job failed [unknown] | all that was seen is in the message; Google's console has the job's events |
 """
 
 variables: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "string"}}

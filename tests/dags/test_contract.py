@@ -34,6 +34,13 @@ def test_no_dag_file_fails_to_load(bag: Any) -> None:
     assert len(bag.dags) >= len(FILES)
 
 
+def test_whoever_reads_a_batch_jobs_failure_finds_its_class_in_the_dags_documentation(bag: Any) -> None:
+    from gcp_jobs.failure import FailureClass
+
+    doc = bag.dags["batch_job"].doc_md
+    assert [kind for kind in FailureClass if f"[{kind}]" not in doc] == []
+
+
 @each_file
 def test_the_file_bears_the_name_of_its_dag(bag: Any, path: Path) -> None:
     assert path.stem in bag.dags
