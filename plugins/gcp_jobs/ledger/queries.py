@@ -67,6 +67,17 @@ def known(uids: list[str]) -> sa.Select[Any]:
     return sa.select(runs.c.run_uid, runs.c.entry).where(runs.c.run_uid.in_(uids))
 
 
+def of_keys(run_keys: list[str]) -> sa.Select[Any]:
+    """Runs by their run keys, oldest first (a DAG run that was deleted and run again has the keys of the first)."""
+    return sa.select(runs).where(runs.c.run_key.in_(run_keys)).order_by(runs.c.created_at)
+
+
+def places(since: datetime) -> sa.Select[Any]:
+    """Where runs were asked for since then."""
+    columns = (runs.c.backend, runs.c.project, runs.c.region)
+    return sa.select(*columns).where(runs.c.created_at >= since).distinct().order_by(*columns)
+
+
 def outcomes(since: datetime) -> sa.Select[Any]:
     """How tries ended since then, with the place where they ran and what failed them: a breaker counts these."""
     place = (runs.c.project, runs.c.backend, runs.c.region, runs.c.machine_type, runs.c.provisioning)

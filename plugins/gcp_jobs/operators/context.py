@@ -62,7 +62,9 @@ def identity_of(ti: Any) -> dict[str, str]:
         "GCP_JOBS_DAG_ID": ti.dag_id,
         "GCP_JOBS_RUN_ID": ti.run_id,
         "GCP_JOBS_TASK_ID": ti.task_id,
+        "GCP_JOBS_MAP_INDEX": str(-1 if ti.map_index is None else ti.map_index),
         "GCP_JOBS_TRY_NUMBER": str(ti.try_number),
+        "GCP_JOBS_KEEP": "" if getattr(getattr(ti, "task", None), "cancel_on_kill", True) else "true",
         "TRACEPARENT": trace.get("traceparent", ""),
     }
     return {name: value for name, value in ours.items() if value}
