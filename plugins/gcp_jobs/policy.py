@@ -12,8 +12,9 @@ Budgets count within one Airflow try and never use its `retries`. Classes that a
 image, configuration, cancelled, gone, unknown) have no budget: they are Airflow's, or nobody's, to try again.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -90,6 +91,20 @@ class Policy(_Part):
     ladder: Ladder = Ladder()
     breaker: BreakerLimits = BreakerLimits()
     array: Array = Array.ALL
+
+    @model_validator(mode="before")
+    @classmethod
+    def _completed(cls, value: Any) -> Any:
+        """What is left unsaid of a class stays as it is by default for that class: its budget above all."""
+        if not isinstance(value, Mapping):
+            return value
+        known = {name: cls.model_fields[name].default for name in value if name in cls.model_fields}
+        return {
+            name: {**known[name].model_dump(), **said}
+            if isinstance(said, Mapping) and isinstance(known.get(name), Retry)
+            else said
+            for name, said in value.items()
+        }
 
     def of(self, kind: FailureClass) -> Retry | None:
         """The rule of a class, None where there is none to have."""

@@ -23,7 +23,7 @@ Run = Callable[..., Any]
 Fault = Callable[..., None]
 both = pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "sync"])
 BACKEND = BatchBackend(Access())
-AT_ONCE = {"budget": 3, "first_delay": "1s", "longest_delay": "1s"}
+AT_ONCE = {"first_delay": "1s", "longest_delay": "1s"}
 EAT = "import time; hoard = b'x' * 2**28; time.sleep(30)"
 KILLED = {137: {"means": "killed for want of memory", "class": "out_of_memory"}}
 
@@ -216,6 +216,22 @@ def test_an_execution_gets_more_memory_where_its_definition_is_ours_to_write(
     )  # fmt: skip
     assert ran.state == "failed"
     assert "another attempt needs other memory, which the job's deployment sets" in ran.log
+
+
+def test_an_execution_goes_to_another_region_where_its_own_has_no_quota(
+    emulator: Any, run_operator: Run
+) -> None:
+    policy = {"quota": {"budget": 1, "same_rung": 0, **AT_ONCE}, "ladder": {"regions": ["europe-west4"]}}
+    codes = {9: {"means": "no quota", "class": "quota"}}
+    ran = run_operator(
+        CloudRunJobOperator, "moves", spec=spec("moves", "exit 9", exit_codes=codes, policy=policy),
+        deferrable=False, polling_period_seconds=1,
+    )  # fmt: skip
+    assert ran.state == "failed"
+    assert [(kind, action, rung) for _, kind, action, rung in told("moves")] == [
+        ("quota", "climb", "cloud_run (europe-west1, 512Mi)"),
+        ("quota", "dead_letter", "cloud_run (europe-west4, 512Mi)"),
+    ]
 
 
 def test_a_place_that_keeps_failing_is_skipped_from_the_start(
