@@ -11,7 +11,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from gcp_jobs.clients import Access
-from gcp_jobs.errors import GcpJobsError, NotFound, TransientApiError
+from gcp_jobs.errors import EmulatorUnreachable, GcpJobsError, NotFound, TransientApiError
 from gcp_jobs.hub import Waiter, hub_for
 from gcp_jobs.job_set import JobSet, Want, summary
 from gcp_jobs.model import JobRef, JobState, JobStatus
@@ -82,15 +82,15 @@ class JobSetTrigger(BaseTrigger):
 
         try:
             while True:
-                fresh = await self._listed(backend, jobs)
-                for status in fresh or ():
+                for status in await self._listed(backend, jobs):
                     listed.setdefault(status.ref.name, status)
-                    if status.ref.name not in seen:
-                        waits |= set() if status.terminal else {self._begin(backend, status.ref, seen)}
+                    if status.terminal:
                         seen[status.ref.name] = status
-                if fresh is not None and want.over(known()) is not None:
+                    elif status.ref.name not in seen:
+                        waits.add(self._begin(backend, status.ref, seen))
+                if want.over(known()) is not None:
                     return known()
-                missing = fresh is None or len(known()) < want.at_least
+                missing = len(known()) < want.at_least
                 pause = math.inf if not jobs.filter else pace.take() if missing else often
                 waits = await _progress(waits, pause, lambda: want.over(known()) is not None)
         finally:
@@ -98,13 +98,16 @@ class JobSetTrigger(BaseTrigger):
                 each.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
 
-    async def _listed(self, backend: Any, jobs: JobSet) -> list[JobStatus] | None:
-        """The jobs that the filter finds; None while Google does not say."""
-        try:
-            return await _all_pages(backend, jobs) if jobs.filter else []
-        except TransientApiError as error:
-            self.log.warning("Still looking: %s", error)
-            return None
+    async def _listed(self, backend: Any, jobs: JobSet) -> list[JobStatus]:
+        """The jobs that the filter finds, asked for until Google says."""
+        pace = Backoff(FIRST_LOOK_S, self.period)
+        while jobs.filter:
+            try:
+                return await _all_pages(backend, jobs)
+            except (TransientApiError, EmulatorUnreachable) as error:
+                self.log.warning("Still looking: %s", error)
+            await asyncio.sleep(pace.take())
+        return []
 
     def _begin(self, backend: Any, ref: JobRef, seen: dict[str, JobStatus | None]) -> asyncio.Task[None]:
         """Wait for one job beside the others."""
