@@ -1,6 +1,7 @@
 """The embedded Google Cloud of one benchmark: started, asked what it counted, told which jobs must wait."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -69,7 +70,13 @@ class EmbeddedCloud:
 def embedded(place: Place, progress: Progress) -> Iterator[EmbeddedCloud]:
     """Start one, with the topic that jobs tell their states to."""
     ready = place.state / "emulator.json"
-    argv = ["gcp_emulator", "--grpc-port=0", "--rest-port=0", f"--ready-file={ready}"]
+    argv = [
+        "gcp_emulator",
+        "--grpc-port=0",
+        "--rest-port=0",
+        f"--ready-file={ready}",
+        f"--parent={os.getpid()}",
+    ]
     with Child("gcp_emulator", argv, environment.tools(), place.logs, place.state) as child:
         said = child.ready(ready, progress)
         with grpc.insecure_channel(said["grpc"]) as channel:
