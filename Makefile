@@ -45,6 +45,14 @@ lint: setup ## style, types, arrows, Dockerfiles
 faults: setup ## each fault: where it is caught, what the user reads (ONLY=regex: some)
 	@$(CLEAN) PYTHONPATH=include:. $(PY) -m benchmarks.faults $(if $(ONLY),'$(ONLY)')
 
+.PHONY: hazards
+hazards: setup ## who ends a task, and does its job end with it: users, stalls, kills, evictions on a real Airflow (ONLY=name: some)
+	@$(CLEAN) PYTHONPATH=include:. $(PY) -m benchmarks.hazards $(ONLY)
+
+.PHONY: record-waits
+record-waits: setup ## once a release: what its waits leave in Airflow's database, for the test that later code finishes them
+	@$(CLEAN) PYTHONPATH=plugins:include:. $(PY) -m tests.gcp_jobs.in_flight
+
 .PHONY: bench-ingest
 bench-ingest: setup ## the ingestion beside a plain dlt pipeline (BREEDS_JSON: a real answer of the API)
 	@$(CLEAN) PYTHONPATH=include $(PY) benchmarks/ingest.py

@@ -9,6 +9,8 @@ class WarmExecutor(LocalExecutor):
     def start(self) -> None:
 
         import gcp_jobs.backends.batch
-        import gcp_jobs.operators.batch  # noqa: F401
+        import gcp_jobs.backends.cloud_run
+        import gcp_jobs.operators.batch
+        import gcp_jobs.operators.cloud_run  # noqa: F401
 
         super().start()
