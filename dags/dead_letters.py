@@ -22,7 +22,8 @@ run again here, or discarded with a reason. They are a view of the ledger; nothi
 - **list** prints them, and what lies in the subscription of `GCP_JOBS_DEAD_LETTER_SUBSCRIPTION`.
 - **replay** runs each again by the same operators as any job, one mapped task a letter, as it is recorded or with the
   fields of `change`. The new run names its origin (`replay_of`) in the ledger, and `GCP_JOBS_REPLAY_OF` tells the
-  container. By a filter, letters that were replayed before are left out; by `entries` they are run once more.
+  container. By a filter, letters that were replayed before, or whose task was cleared and
+  has succeeded since, are left out; by `entries` they are run once more.
   What a template says beside the job, `exit_codes` and `policy`, is not recorded: a replay has the defaults.
 - **discard** writes who, when and why into the ledger.
 

@@ -51,6 +51,6 @@ def test_letters_are_replayed_with_a_changed_field_then_let_go(house: Any, tmp_p
         (again,) = here.read(queries.newest(replay_of=entry))
         assert (again["state"], again["spec"]["memory"]) == ("SUCCEEDED", "1Gi"), again["message"]
         assert again["overrides"]["env"]["WHO"] == "{{ me }}", "what was recorded is not rendered once more"
-    assert "2 letters were replayed before" in act(action="replay", dag_id="nightly")
+    assert "2 letters were run again before" in act(action="replay", dag_id="nightly")
     act(action="discard", entries=["aa11"], reason="the report is not wanted any more")
     assert [row["entry"] for row in here.read(queries.dead_letters())] == ["bb22"]

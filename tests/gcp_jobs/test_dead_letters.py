@@ -1,6 +1,8 @@
 """Which letters are meant, what a replay asks for, and what it refuses."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,11 @@ from gcp_jobs.dead_letters import poison
 from gcp_jobs.dead_letters.choice import Choice, LetterRefused, table
 from gcp_jobs.dead_letters.replay import arguments
 from gcp_jobs.errors import TemplateError, UnknownParams
-from gcp_jobs.settings import Settings
+from gcp_jobs.ledger import queries
+from gcp_jobs.ledger.connection import ledger
+from gcp_jobs.operators.batch import BatchJobOperator
+from gcp_jobs.operators.dead_letters import BatchReplayOperator
+from gcp_jobs.settings import Settings, settings
 from gcp_jobs.spec import JobSpec
 
 DEV = Settings.model_validate({"environment": "local"})
@@ -29,6 +35,7 @@ def letter(entry: str = "ab12cd34", **changes: Any) -> dict[str, Any]:
         "entry": entry, "dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1, "backend": "batch",
         "project": "local-project", "region": "europe-west1", "job": "report-0123456789abcdef0123",
         "run_key": "0123456789abcdef0123" + "4" * 12, "failure_class": "preempted", "replayed_by": None,
+        "made_good_by": None,
         "created_at": datetime(2026, 11, 2, tzinfo=UTC), "ended_at": datetime(2026, 11, 2, 1, tzinfo=UTC),
         "message": "the machine\nwas taken", "spec": SPEC,
         "overrides": {"env": RUN_ENV, "args": ["a"], "labels": {"airflow-dag-id": "d", "team": "x"}},
@@ -64,10 +71,13 @@ def test_a_replay_is_the_same_job_without_what_belongs_to_the_old_task() -> None
 
 
 def test_changed_fields_are_merged_and_checked_like_a_template() -> None:
-    given = arguments(letter(), {"memory": "8Gi", "secrets": {"SHARD2": "s:1"}, "env": {"SHARD": None}}, DEV)
+    given = arguments(
+        letter(), {"memory": "8Gi", "secrets": {"SHARD2": "s:1"}, "env": {"SHARD": None, "LEVEL": None}}, DEV
+    )
     assert given["spec"]["memory"] == "8Gi"
     assert given["spec"]["secrets"] == {"API_KEY": "key:1", "SHARD2": "s:1"}
     assert "SHARD" not in given["env"]
+    assert given["spec"]["env"] == {}
     with pytest.raises(UnknownParams, match=r"'memori' .did you mean 'memory'"):
         arguments(letter(), {"memori": "8Gi"}, DEV)
     with pytest.raises(TemplateError, match="memory"):
@@ -102,6 +112,9 @@ def test_on_cloud_run_a_replay_changes_the_run_and_the_definition_only_where_we_
     given = arguments(run, {"task_count": 2, "timeout": "10m"}, PROD)
     assert given["overrides"] == {"task_count": 2, "timeout": {"seconds": 600}}
     assert arguments(run, {"memory": "8Gi"}, DEV)["spec"]["memory"] == "8Gi"
+    assert arguments(run, {"env": {"LEVEL": "debug"}}, PROD)["env"]["LEVEL"] == "debug"
+    with pytest.raises(LetterRefused, match="env cannot be changed: in prod"):
+        arguments(run, {"env": {"LEVEL": None}}, PROD)
     with pytest.raises(LetterRefused, match="memory cannot be changed: in prod the deployment"):
         arguments(run, {"memory": "8Gi"}, PROD)
 
@@ -114,6 +127,33 @@ def test_jobs_without_a_template_are_replayed_as_they_were_given() -> None:
     assert deployed["job_name"] == "report"
     with pytest.raises(LetterRefused, match="as Batch has it"):
         arguments(letter(spec=None, overrides={"overrides": job}), {"memory": "8Gi"}, DEV)
+
+
+@pytest.mark.airflow
+def test_a_job_that_spent_its_budget_is_replayed_from_its_letter_and_names_it(
+    emulator: Any, run_operator: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_GCP_JOBS_LEDGER", f"sqlite:///{tmp_path}/ledger.db")
+    ledger.cache_clear()
+    here = ledger()
+    assert here
+    here.patience_s = 60
+    spec = {
+        "name": "spent", "image": "repo/sample-job:1", "memory": "512Mi", "env": {"CLOUD_RUN_EXECUTION": "batch"},
+        "exit_codes": {9: {"means": "the connection broke", "class": "network"}},
+        "policy": {"network": {"budget": 1, "first_delay": "1s", "longest_delay": "1s"}},
+    }  # fmt: skip
+    failed = run_operator(BatchJobOperator, "spent", spec=spec, args=["exit", "9"], deferrable=False)
+    assert failed.state == "failed"
+    (found,) = Choice(dag_id="spent", failure_class="network").of_letters(here.read(queries.dead_letters()))
+    again = arguments(found, {"args": ["ok"]}, settings())
+    ran = run_operator(BatchReplayOperator, "replays", **again, deferrable=False)
+    assert ran.state == "success", ran.log
+    (listed,) = here.read(queries.dead_letters())
+    (replay,) = here.read(queries.newest(dag_id="replays"))
+    assert (listed["replayed_by"], replay["replay_of"]) == (replay["entry"], found["entry"])
+    assert replay["spec"] == found["spec"]
+    ledger.cache_clear()
 
 
 def test_poison_messages_are_looked_at_and_stay_where_they_are(emulator: Any, until: Any) -> None:

@@ -25,6 +25,8 @@ def _fresh() -> None:
         ("GCP_JOBS_REGION", "Belgium", "pattern"),
         ("GCP_JOBS_INGESTION_TIMEZONE", "Mars/Olympus", "IANA time zone"),
         ("GCP_JOBS_INGESTION_SCHEDULE", "every monday", "cron expression"),
+        ("GCP_JOBS_RECONCILE_SCHEDULE", "hourly", "cron expression"),
+        ("GCP_JOBS_RECONCILE_PLACES", "project/europe-west1,nowhere", "pattern"),
         ("GCP_JOBS_INGESTION_DESTINATION", "postgres", "'bigquery' or 'duckdb'"),
         ("GCP_JOBS_LOG_READS_PER_MINUTE", "0", "greater than or equal to 1"),
         ("GCP_JOBS_REGIONS", "europe-west1,nowhere", "pattern"),
@@ -123,3 +125,15 @@ def test_the_listing_shows_what_is_set_and_refuses_what_is_wrong() -> None:
     strange = _listing(GCP_JOBS_PROJEKT="x")
     assert strange.returncode == 1
     assert "GCP_JOBS_PROJEKT is no setting; did you mean GCP_JOBS_PROJECT?" in strange.stderr
+
+
+def test_reconcile_looks_where_it_is_told_else_at_the_settings_own_places(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert settings().places == (("local-project", "europe-west1"),)
+    settings.cache_clear()
+    monkeypatch.setenv("GCP_JOBS_RECONCILE_PLACES", "a-project/europe-west4, b-project/us-east1")
+    monkeypatch.setenv("GCP_JOBS_RECONCILE_SCHEDULE", "")
+    assert settings().places == (("a-project", "europe-west4"), ("b-project", "us-east1"))
+    assert settings().reconcile_schedule is None
+    settings.cache_clear()

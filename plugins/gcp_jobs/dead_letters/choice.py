@@ -91,6 +91,11 @@ def _named(letters: Sequence[Letter], entry: str) -> Letter:
     )
 
 
+def run_again_by(letter: Letter) -> str:
+    """Give the run that replays the letter, or that made its task good after a clear; empty where there is none."""
+    return letter["replayed_by"] or letter["made_good_by"] or ""
+
+
 def table(letters: Sequence[Letter]) -> list[str]:
     """Give lines for the log."""
     rows = [COLUMNS, *map(_row, letters)]
@@ -112,6 +117,6 @@ def _row(letter: Letter) -> tuple[str, ...]:
         letter["backend"],
         letter["ended_at"].isoformat(" ", "seconds") if letter["ended_at"] else "",
         f"{letter['project']} / {letter['region']}",
-        (letter["replayed_by"] or "")[:SHORT],
+        run_again_by(letter)[:SHORT],
         " ".join((letter["message"] or "").split())[:100],
     )

@@ -16,7 +16,10 @@ from gcp_jobs.template import inline
 
 OF_THE_RUN = ("args", "env")  # what any run may change against its job
 CLOUD_RUN_RUN = (*OF_THE_RUN, "task_count", "timeout")  # RunJob's overrides
-_OURS = ("GCP_JOBS_", "TRACEPARENT", "airflow-", "managed-by")  # the new task says these anew
+_OURS = (  # the new task says these anew
+    "GCP_JOBS_DAG_ID", "GCP_JOBS_RUN_ID", "GCP_JOBS_TASK_ID", "GCP_JOBS_MAP_INDEX", "GCP_JOBS_TRY_NUMBER",
+    "GCP_JOBS_KEEP", "TRACEPARENT", "airflow-", "managed-by",
+)  # fmt: skip
 
 
 def arguments(letter: Letter, change: Mapping[str, Any], here: Settings) -> dict[str, Any]:
@@ -48,7 +51,7 @@ def arguments(letter: Letter, change: Mapping[str, Any], here: Settings) -> dict
 def _batch(letter: Letter, said: Mapping[str, Any], change: Mapping[str, Any], where: str) -> dict[str, Any]:
     labels = {"labels": _theirs(said.get("labels"))}
     if letter["spec"]:
-        return {**labels, "spec": _changed(letter["spec"], change)}
+        return {**labels, "spec": _changed(letter["spec"], _lasting(change, OF_THE_RUN))}
     _only(change, OF_THE_RUN, where, "the DAG gave the job as Batch has it, not as a template")
     prefix = letter["job"].removesuffix(f"-{(letter['run_key'] or '')[:20]}")
     place = {"project_id": letter["project"], "region": letter["region"]}
@@ -68,26 +71,29 @@ def _cloud_run(
         _only(change, CLOUD_RUN_RUN, where, "the DAG names a job that is deployed elsewhere")
         place = {"project_id": letter["project"], "region": letter["region"]}
         return {**given, **place, "job_name": letter["job"]}
+    lasting = _lasting(change, CLOUD_RUN_RUN)
     if not here.manage_jobs:
-        _only(change, CLOUD_RUN_RUN, where, f"in {here.environment} the deployment writes Cloud Run jobs")
-    return {
-        **given,
-        "spec": _changed(letter["spec"], {k: v for k, v in change.items() if k not in CLOUD_RUN_RUN}),
-    }
+        _only(lasting, (), where, f"in {here.environment} the deployment writes Cloud Run jobs")
+    return {**given, "spec": _changed(letter["spec"], lasting)}
+
+
+def _lasting(change: Mapping[str, Any], of_the_run: tuple[str, ...]) -> dict[str, Any]:
+    """Leave out what a run changes by itself; it can set variables, but not take one away."""
+    rest = {name: value for name, value in change.items() if name not in of_the_run}
+    away = {name: None for name, value in (change.get("env") or {}).items() if value is None}
+    return {**rest, "env": away} if away else rest
 
 
 def _changed(spec: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay the change over the spec; a variable that is now plain is no secret any more, and the other way round."""
+    """Lay the change over the spec; what is a secret now is no plain variable any more."""
     after = {name: value for name, value in spec.items() if value is not None}
     for name, value in change.items():
         if value is None:
             after.pop(name, None)
         else:
             after[name] = _merged(after.get(name) or {}, value) if isinstance(value, Mapping) else value
-    for mine, other in (("env", "secrets"), ("secrets", "env")):
-        for name in change.get(mine) or {}:
-            if name in (after.get(other) or {}):
-                after[other] = {k: v for k, v in after[other].items() if k != name}
+    if secret := change.get("secrets"):
+        after["env"] = {name: value for name, value in after.get("env", {}).items() if name not in secret}
     return after
 
 
@@ -105,7 +111,8 @@ def _only(change: Mapping[str, Any], allowed: tuple[str, ...], where: str, why: 
     if strange:
         raise LetterRefused(
             f"{', '.join(strange)} cannot be changed: {why}", where=where,
-            todo=f"Allowed here: {', '.join(allowed)}. Or change it where it is written, then clear the task.",
+            todo=f"Allowed here: {', '.join(allowed or CLOUD_RUN_RUN)}. Or change it where it is written, then clear "
+            "the task.",
         )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from gcp_jobs.ledger.record import Action
 from gcp_jobs.ledger.schema import attempts, decisions, runs, transitions
-from gcp_jobs.model import TERMINAL
+from gcp_jobs.model import TERMINAL, JobState
 
 _OVER = sorted(state.value for state in TERMINAL)
 
@@ -92,13 +92,25 @@ def outcomes(since: datetime) -> sa.Select[Any]:
 
 
 def dead_letters() -> sa.Select[Any]:
-    """Runs whose budgets are spent and about which nothing was decided, with what replays them, oldest first."""
-    again = runs.alias("replay")
+    """Runs whose budgets are spent and about which nothing was decided, oldest first.
+
+    `replayed_by` names what replays it, `made_good_by` a later run of the same task that succeeded.
+    """
+    again, later = runs.alias("replay"), runs.alias("later")
     decided = sa.select(decisions.c.entry).where(decisions.c.entry == runs.c.entry)
+    same = (later.c[name] == runs.c[name] for name in ("dag_id", "run_id", "task_id", "map_index"))
+    good = (
+        sa.select(sa.func.max(later.c.entry))
+        .where(*same, later.c.created_at > runs.c.created_at, later.c.state == JobState.SUCCEEDED.value)
+        .scalar_subquery()
+    )
     return (
-        sa.select(runs, attempts.c.try_number.label("held_by_try"), again.c.entry.label("replayed_by"))
+        sa.select(
+            runs, attempts.c.try_number.label("held_by_try"), again.c.entry.label("replayed_by"),
+            good.label("made_good_by"),
+        )
         .join(attempts, attempts.c.entry == runs.c.entry)
         .outerjoin(again, again.c.replay_of == runs.c.entry)
         .where(attempts.c.action == Action.DEAD_LETTER.value, ~decided.exists())
         .order_by(attempts.c.ended_at)
-    )
+    )  # fmt: skip

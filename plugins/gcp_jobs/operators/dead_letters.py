@@ -8,7 +8,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from gcp_jobs.clients import Access
-from gcp_jobs.dead_letters.choice import Choice, Letter, LetterRefused, brief, table
+from gcp_jobs.dead_letters.choice import Choice, Letter, LetterRefused, brief, run_again_by, table
 from gcp_jobs.dead_letters.replay import arguments
 from gcp_jobs.errors import GcpJobsError
 from gcp_jobs.ledger.record import Decision, Verdict
@@ -62,7 +62,7 @@ class DeadLettersOperator(BaseOperator):
         every = here.read(queries.dead_letters())
         chosen = choice.of_letters(every)
         if action == "replay" and not choice.entries:
-            chosen = self._not_replayed(chosen)
+            chosen = self._not_again(chosen)
         for line in table(chosen):
             self.log.info("%s", line)
         done = {"list": self._list, "replay": self._replay, "discard": self._discard}[action](
@@ -120,11 +120,11 @@ class DeadLettersOperator(BaseOperator):
             self.log.info("Discarded %s by %s: %s", letter["entry"], by, reason)
         return {"discarded": len(chosen)}
 
-    def _not_replayed(self, chosen: Sequence[Letter]) -> list[Letter]:
-        fresh = [letter for letter in chosen if not letter["replayed_by"]]
+    def _not_again(self, chosen: Sequence[Letter]) -> list[Letter]:
+        fresh = [letter for letter in chosen if not run_again_by(letter)]
         if len(fresh) < len(chosen):
             self.log.info(
-                "%d letters were replayed before; name them by `entries` to do it again",
+                "%d letters were run again before; name them by `entries` to do it again",
                 len(chosen) - len(fresh),
             )
         return fresh

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.bases.xcom import BaseXCom
+from airflow.sdk.exceptions import AirflowRuntimeError
 
 from gcp_jobs.clients import Access
 from gcp_jobs.errors import ApiError, LedgerUnavailable
@@ -129,9 +130,15 @@ def _sight(ti: Any, maker: "Maker") -> "Sight":
     if key not in states:
         return Sight(known=False)
     state = None if states[key] is None else str(getattr(states[key], "value", states[key]))
-    owned = None
-    if state not in ENDED:
-        owned = BaseXCom.get_one(
+    return Sight(known=True, state=state, owned=None if state in ENDED else _owned(maker, index))
+
+
+def _owned(maker: "Maker", index: int | None) -> str | None:
+    """Name the run that a live task owns; None also where another team's XCom may not be read: its runs are left."""
+    try:
+        found = BaseXCom.get_one(
             key=OWNER, dag_id=maker.dag_id, run_id=maker.run_id, task_id=maker.task_id, map_index=index
         )
-    return Sight(known=True, state=state, owned=owned)
+    except AirflowRuntimeError:
+        return None
+    return None if found is None else str(found)
