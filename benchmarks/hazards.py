@@ -47,6 +47,7 @@ class Verdict:
     action: str
     expected: str
     seen: str
+    tries: int
     ok: bool
 
 
@@ -89,11 +90,11 @@ def judged(here: World, hazard: Hazard) -> list[Verdict]:
     here.settle(lambda: not left_behind(), "processes of tries that are over end")
     here.stack.progress.wait(_after(QUIET_S), "nothing else is cancelled", QUIET_S + 5)
     seen = here.jobs()
-    verdicts = [
-        Verdict(hazard.name, run.way, action or "nothing", _told(wanted[run.run_id]), _told(seen[run.run_id]),
-                seen[run.run_id] == wanted[run.run_id])
-        for run, (_, action) in zip(runs, hazard.cases, strict=True)
-    ]  # fmt: skip
+    verdicts = []
+    for run, (_, action) in zip(runs, hazard.cases, strict=True):
+        wants, has = wanted[run.run_id], seen.get(run.run_id, [])
+        told = (_told(wants), _told(has), here.task(run)[1], has == wants)
+        verdicts.append(Verdict(hazard.name, run.way, action or "nothing", *told))
     here.clean(runs)
     return verdicts
 
@@ -200,10 +201,16 @@ def main() -> None:
     asked = options.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     found = run(asked.only or [name for name in HAZARDS if name != "quick"], Progress())
-    table = Table("what happened", "task", "the user", "expected", "seen", "")
+    table = Table("what happened", "task", "the user", "expected", "seen", "try", "")
     for each_ in found:
         table.add_row(
-            each_.hazard, each_.way, each_.action, each_.expected, each_.seen, "ok" if each_.ok else "WRONG"
+            each_.hazard,
+            each_.way,
+            each_.action,
+            each_.expected,
+            each_.seen,
+            str(each_.tries),
+            "ok" if each_.ok else "WRONG",
         )
     Console(width=None if sys.stdout.isatty() else 110).print(table)
     (ROOT / "build").mkdir(exist_ok=True)

@@ -1,0 +1,51 @@
+"""Ctrl-C on `airflow dags test`: no other try will come for the job, and no on_kill."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from tests.gcp_jobs.tries import BACKENDS, OPERATORS, SPEC
+
+from gcp_jobs.errors import NotFound
+from gcp_jobs.model import JobRef, JobState
+
+pytestmark = pytest.mark.airflow
+
+
+@pytest.mark.parametrize(("backend", "deferrable"), [("batch", True), ("cloud_run", False)])
+def test_ctrl_c_cancels_the_job(
+    emulator: Any, run_operator: Callable[..., Any], backend: str, deferrable: bool
+) -> None:
+    name = f"interrupted-{backend}".replace("_", "-")
+
+    def states() -> list[JobState]:
+        with suppress(NotFound):
+            found = BACKENDS[backend].list(JobRef(backend, "local-project", "europe-west1", name))
+            return [job.state for job in found]
+        return []
+
+    def interrupt() -> None:
+        end = time.monotonic() + 60
+        while states() != [JobState.RUNNING] and time.monotonic() < end:
+            time.sleep(0.2)
+        time.sleep(1)  # the wait is on its way by then; an earlier Ctrl-C would meet the start
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with suppress(KeyboardInterrupt):  # where the wait is in this process, Airflow makes a failure of it
+        run_operator(
+            OPERATORS[backend], name.replace("-", "_"), spec={"name": name, "args": ["seconds=600"], **SPEC},
+            deferrable=deferrable, polling_period_seconds=1, verbose=False,
+            project_id="local-project", region="europe-west1",
+        )  # fmt: skip
+    thread.join()
+    end = time.monotonic() + 20
+    while states() != [JobState.CANCELLED] and time.monotonic() < end:
+        time.sleep(0.1)
+    assert states() == [JobState.CANCELLED]
