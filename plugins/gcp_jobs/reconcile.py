@@ -152,7 +152,7 @@ class Reconciliation:
             message = f"{status.ref} is {status.state}, the ledger says {row['state'] or 'not started'}"
             self.issues.append(Issue("ledger run", row["entry"], Severity.INFO, message, done))
             if not self.dry_run:
-                self.ledger.write(self._ended(row, status))
+                self._write(row, status)
 
     # orphans
 
@@ -192,8 +192,8 @@ class Reconciliation:
         if ended is None:
             return "cancel asked for, its end is not confirmed", Severity.ERROR
         self.counts["cancelled"] += 1
-        if self.ledger and row:
-            self.ledger.write(self._ended(row, ended))
+        if row and row["run_uid"] in (None, ended.ref.uid, ended.ref.name):  # else the record is its twin's
+            self._write(row, ended)
         return f"cancelled, it is {ended.state}", Severity.WARNING
 
     # the ledger
@@ -222,6 +222,14 @@ class Reconciliation:
             return found[-1] if found else None
         except NotFound:
             return None
+
+    def _write(self, row: Row, status: JobStatus) -> None:
+        if self.ledger is None:
+            return
+        try:
+            self.ledger.write(self._ended(row, status))
+        except LedgerUnavailable as error:
+            self.trouble("ledger", str(self.ledger), error)
 
     def _ended(self, row: Row, status: JobStatus) -> list[Record]:
         uid = row["run_uid"] or status.ref.uid or status.ref.name

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from gcp_jobs.ledger.connection import open_ledger
 from gcp_jobs.ledger.ledger import Ledger
 from gcp_jobs.ledger.record import Run
 from gcp_jobs.model import JobRef, JobSpec, JobState, JobStatus
+from gcp_jobs.operators.cloud_run import CloudRunJobOperator
+from gcp_jobs.operators.context import identity_of
 from gcp_jobs.pace import Pace
 from gcp_jobs.reconcile import Reconciliation, Severity, Sight, Standing, standing
 
@@ -147,6 +150,18 @@ def test_an_orphan_is_reported_left_within_its_grace_and_cancelled_only_where_se
     assert (kept["state"], kept["failure_class"]) == ("CANCELLED", "cancelled")
 
 
+def test_an_execution_that_was_started_twice_loses_its_twin_and_keeps_its_record(
+    started: Callable[..., JobRef], ledger: Ledger
+) -> None:
+    mine, twin = started("cloud_run", "7"), started("cloud_run", "7")
+    ledger.write([row(mine, "7")])
+    work = reconciliation(Sight(True, "deferred", mine.name), ledger, cancel_orphans=True)
+    work.orphans([each for each in looked("cloud_run") if each.status.run_key == "7" * 32])
+    assert [(issue.id, issue.action) for issue in work.issues] == [(twin.name, "cancelled, it is CANCELLED")]
+    assert ledger.read(queries.newest())[0]["state"] == "RUNNING"
+    assert not backend_for(mine, ACCESS).get(mine).terminal
+
+
 def test_what_is_not_ours_or_was_meant_to_outlive_its_task_is_never_cancelled(
     started: Callable[..., JobRef],
 ) -> None:
@@ -232,19 +247,14 @@ def test_open_records_are_closed_as_the_cloud_has_it_and_a_second_time_nothing_i
     assert (again.issues, again.counts["repaired"]) == ([], 0)
 
 
-@pytest.mark.airflow
-def test_a_task_that_does_not_cancel_its_job_says_so_in_it(
-    emulator: Any, run_operator: Callable[..., Any]
+@pytest.mark.parametrize("cancels", [True, False])
+def test_a_job_says_which_task_made_it_and_whether_it_may_outlive_it(
+    started: Callable[..., JobRef], cancels: bool
 ) -> None:
-    from gcp_jobs.operators.cloud_run import CloudRunJobOperator
-
-    ran = run_operator(
-        CloudRunJobOperator, "kept", spec={"name": "kept-on", "image": "repo/sample-job:1", "memory": "512Mi"},
-        args=["ok"], cancel_on_kill=False, deferrable=False,
-    )  # fmt: skip
-    (found,) = [
-        each for each in looked("cloud_run") if each.status.ref.name.endswith(ran.result["execution"])
-    ]
-    assert found.keep
-    assert found.maker is not None
-    assert (found.maker.dag_id, found.maker.task_id, found.maker.map_index) == ("kept", "job", -1)
+    operator = CloudRunJobOperator(task_id="t", job_name="x", cancel_on_kill=cancels)
+    ti: Any = SimpleNamespace(
+        dag_id="dag", run_id="run", task_id="t", map_index=-1, try_number=1, task=operator
+    )
+    ref = started("cloud_run", "4" if cancels else "5", "ok", **identity_of(ti))
+    (found,) = [each for each in looked("cloud_run") if each.status.ref == ref]
+    assert (found.maker, found.keep) == (Maker("dag", "run", "t", -1), not cancels)
