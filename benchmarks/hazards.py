@@ -157,6 +157,16 @@ def _workers_killed(here: World, runs: Sequence[Run]) -> None:
             here.end_worker(run, kindly=False)
 
 
+def _tried_again(here: World, runs: Sequence[Run]) -> None:
+    """Wait for the next try of each task that nobody ended."""
+
+    def again(run: Run) -> bool:
+        state, number, _ = here.task(run)
+        return run.deferred or state in ("failed", "success") or (number > 1 and here.waiting(run))
+
+    here.settle(lambda: all(map(again, runs)), "tasks are tried again")
+
+
 def _api_away(here: World, runs: Sequence[Run]) -> None:
     here.stall_api(45)
 
@@ -178,9 +188,9 @@ HAZARDS = {
     "stop": Hazard("triggerer stopped", each("", ways=("batch_deferred", "run_deferred")), _triggerer_stopped),
     "kill": Hazard("triggerer killed", each("", "clear", ways=("batch_deferred", "run_deferred")), _triggerer_killed),
     "scheduler": Hazard("scheduler killed (C)", each("", "clear", "failed", ways=(*BOTH, "run_sync")),
-                        _scheduler_killed),
-    "evict": Hazard("workers evicted", each("", ways=("batch_sync", "run_sync")), _evicted),
-    "worker": Hazard("workers killed", each("", ways=("batch_sync", "run_sync")), _workers_killed),
+                        _scheduler_killed, _tried_again),
+    "evict": Hazard("workers evicted", each("", ways=("batch_sync", "run_sync")), _evicted, _tried_again),
+    "worker": Hazard("workers killed", each("", ways=("batch_sync", "run_sync")), _workers_killed, _tried_again),
     "api": Hazard("API server away", each("", ways=(*BOTH, "run_sync")), _api_away),
     "quick": Hazard("triggerer stalls (B)", (*each("", "clear", "failed", ways=("batch_deferred",)),
                                              *each("failed", ways=("run_sync",))), _stall, _unstall),

@@ -209,5 +209,7 @@ def world(progress: Progress) -> Iterator[World]:
     with own_place(f"hazards-{os.getpid()}") as place, ExitStack() as ending:
         cloud = ending.enter_context(embedded(place, progress))
         stack = ending.enter_context(AirflowStack(place, cloud.exports, DAGS, SETTINGS, progress))
+        # a killed scheduler's children hold its connection, and with it the locks of what it was about
+        stack.rows("ALTER ROLE CURRENT_USER SET idle_in_transaction_session_timeout = '20s'")
         stack.start_all()
         yield World(stack, cloud)

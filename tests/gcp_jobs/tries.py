@@ -7,6 +7,7 @@ from airflow.sdk.exceptions import TaskDeferred
 from airflow.sdk.module_loading import import_string
 from tests.gcp_jobs.small_airflow import fire
 
+from gcp_jobs.backends.base import JobBackend
 from gcp_jobs.backends.batch import BatchBackend
 from gcp_jobs.backends.cloud_run import CloudRunBackend
 from gcp_jobs.clients import Access
@@ -16,7 +17,7 @@ from gcp_jobs.operators.job import JobOperator
 
 SPEC = {"image": "gcp-emulator/pretend"}
 OPERATORS: dict[str, type[JobOperator]] = {"cloud_run": CloudRunJobOperator, "batch": BatchJobOperator}
-BACKENDS = {"cloud_run": CloudRunBackend(Access()), "batch": BatchBackend(Access())}
+BACKENDS: dict[str, JobBackend] = {"cloud_run": CloudRunBackend(Access()), "batch": BatchBackend(Access())}
 
 
 class Store(dict[str, Any]):
