@@ -26,7 +26,7 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "include")]
 
-from benchmarks import measure  # noqa: E402, I001
+from benchmarks import measure  # noqa: E402
 from breeds_api.process import served  # noqa: E402
 from breeds_api.records import SAMPLE  # noqa: E402
 

@@ -35,3 +35,10 @@ def _own_environment() -> None:
 
 
 _own_environment()
+
+import hypothesis  # noqa: E402 - it reads its folder from the environment
+
+# every run tries the same examples; HYPOTHESIS_PROFILE=search looks for new ones
+hypothesis.settings.register_profile("same", derandomize=True)
+hypothesis.settings.register_profile("search", max_examples=1_000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))

@@ -81,14 +81,16 @@ def applied(spec: JobSpec, changes: Mapping[str, Any]) -> JobSpec:
 
 
 def higher(own: Rung, here: Rung, ladder: Ladder, blocked: Blocked) -> Rung | None:
-    """Give the next place of the ladder that nothing blocks, at the size that the job has here."""
-    places = list(_places(own, ladder))
-    start = next((n for n, rung in enumerate(places) if rung.place == here.place), -1)
-    for rung in places[start + 1 :]:
-        found = _sized(rung, here)
-        if found and not blocked(found):
-            return found
-    return None
+    """Give the next place of the ladder that nothing blocks, at the size that the job has here.
+
+    Places are compared at that size: a larger job may already run on a larger machine than its rung names.
+    """
+    rungs = [_sized(rung, here) for rung in _places(own, ladder)]
+    start = next((n for n, rung in enumerate(rungs) if rung and rung.place == here.place), len(rungs))
+    below = rungs[: start + 1]
+    return next(
+        (rung for rung in rungs[start + 1 :] if rung and rung not in below and not blocked(rung)), None
+    )
 
 
 def first(own: Rung, ladder: Ladder, blocked: Blocked) -> Rung:

@@ -108,9 +108,10 @@ class SmallAirflow:
         run_job(runner.job, runner._execute)
 
     def _wait(self, meanwhile: Callable[[], None]) -> int:
-        """Run all triggers that tasks wait for, to their events, in one event loop."""
+        """Run all triggers that tasks of the DAG wait for, to their events, in one event loop."""
+        mine = select(Trigger).join(TaskInstance, TaskInstance.trigger_id == Trigger.id)
         with create_session() as session:
-            rows = session.scalars(select(Trigger)).all()
+            rows = session.scalars(mine.where(TaskInstance.dag_id == self._dag.dag_id)).all()
             triggers = {row.id: import_string(row.classpath)(**row.kwargs) for row in rows}
         if not triggers:
             return 0

@@ -17,7 +17,12 @@ def spec(**values: Any) -> JobSpec:
 
 def climb(own: Rung, ladder: Ladder) -> list[tuple[str, str, str, str | None]]:
     """All rungs above the first, in order."""
-    found, here = [], own
+    return climb_from(own, own, ladder)
+
+
+def climb_from(here: Rung, own: Rung, ladder: Ladder) -> list[tuple[str, str, str, str | None]]:
+    """All rungs above one, in order."""
+    found = []
     while (rung := higher(own, here, ladder, lambda _: False)) is not None:
         found.append(rung.place)
         here = rung
@@ -36,6 +41,16 @@ def test_spot_then_standard_then_machine_types_then_regions_then_the_other_backe
         ("batch", "europe-west4", "standard", "n2-standard-2"),
         ("cloud_run", "us-central1", "standard", None),
     ]
+
+
+def test_a_job_that_grew_out_of_its_machine_climbs_on_from_where_it_is() -> None:
+    """It runs on a larger machine than the ladder names, and must not begin at the bottom again."""
+    own = Rung.of(spec(machine_type="e2-standard-2"), "batch")
+    ladder = Ladder(machine_types=("c3-highcpu-4", "n2-standard-2"))
+    grown = larger(own, ladder)
+    assert grown is not None
+    places = [rung[3] for rung in climb_from(grown, own, ladder)]
+    assert places == ["c3-highcpu-8", "n2-standard-2"]
 
 
 def test_cloud_run_has_regions_only() -> None:

@@ -205,7 +205,8 @@ def test_an_execution_gets_more_memory_where_its_definition_is_ours_to_write(
     emulator: Any, run_operator: Run
 ) -> None:
     job = spec("thirsty", policy={"out_of_memory": {"same_rung": 0, **AT_ONCE}})
-    job["command"] = ["python3", "-c", "import sys; hoard = b'x' * (int(sys.argv[1]) * 2**20)"]
+    eats = "import sys, time; hoard = b'x' * (int(sys.argv[1]) * 2**20); time.sleep(2)"
+    job["command"] = ["python3", "-c", eats]
     ran = run_operator(CloudRunJobOperator, "thirsty", spec=job, args=["700"], polling_period_seconds=1)
     assert ran.state == "success", ran.log
     assert [(a["class"], a["rung"]) for a in ran.result["attempts"]] == [

@@ -1,34 +1,29 @@
 """What operators that run jobs share: start or attach, wait here or in the triggerer, end, judge."""
 
 import time
-from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from threading import Thread
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk import BaseOperator
 from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
 from gcp_jobs import ownership
-from gcp_jobs.backends.base import JobBackend, RunRequest
-from gcp_jobs.clients import Access
-from gcp_jobs.errors import ApiError, GcpJobsError, JobFailed, JobTimedOut, RefusedForGood, TemplateError
-from gcp_jobs.job_run import Carry, JobRun
+from gcp_jobs.errors import ApiError, GcpJobsError, JobFailed, JobTimedOut, RefusedForGood
+from gcp_jobs.job_run import Carry
 from gcp_jobs.ledger.journal import Journal
 from gcp_jobs.ledger.record import Source, entry_of
 from gcp_jobs.links import log_url, urls
-from gcp_jobs.model import JobRef, JobSpec, JobState, JobStatus
+from gcp_jobs.model import JobRef, JobState, JobStatus
 from gcp_jobs.once import CLOCK_SKEW, Intent, StateStore, oldest
 from gcp_jobs.operators.aftermath import Aftermath
+from gcp_jobs.operators.arguments import JobArguments
 from gcp_jobs.operators.attempts import Attempts, recall, remember
 from gcp_jobs.operators.context import attempt_of, journal_of, last_try
-from gcp_jobs.operators.rendering import RendersTemplates, default_deferrable
-from gcp_jobs.settings import settings
-from gcp_jobs.template import JobTemplate, inline, parse
+from gcp_jobs.template import JobTemplate
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -36,87 +31,24 @@ if TYPE_CHECKING:
 KILLED_S = 4.0  # from the return of on_kill to SIGKILL there are 5
 
 
-class JobOperator(RendersTemplates, BaseOperator):
+class JobOperator(JobArguments):
     """Runs one job an attempt. A subclass says which backend runs it, and what exactly it asks that for.
 
     The parameters are those of the subclasses, with the same meaning in each.
     """
 
-    template_ext: Sequence[str] = (".yaml", ".yml")
-    template_fields_renderers: ClassVar[dict[str, str]] = {"template": "yaml", "spec": "json", "env": "json"}
-    backend_name: ClassVar[str]
-    per_run: ClassVar[frozenset[str]] = frozenset()
-    fixed: ClassVar[frozenset[str]] = frozenset()
-
-    def __init__(
-        self,
-        *,
-        project_id: str | None,
-        region: str | None,
-        job_name: str | None,
-        polling_period_seconds: float,
-        timeout_seconds: float | None,
-        gcp_conn_id: str,
-        impersonation_chain: str | Sequence[str] | None,
-        deferrable: bool | None,
-        transport: Literal["rest", "grpc"] | None,
-        verbose: bool,
-        template: str | None,
-        spec: Mapping[str, Any] | None,
-        args: Sequence[str] | None,
-        env: Mapping[str, str] | None,
-        cancel_on_kill: bool,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.project_id = project_id
-        self.region = region
-        self.job_name = job_name
-        self.polling_period_seconds = polling_period_seconds
-        self.timeout_seconds = timeout_seconds
-        self.gcp_conn_id = gcp_conn_id
-        self.impersonation_chain = impersonation_chain
-        self.deferrable = default_deferrable() if deferrable is None else deferrable
-        self.transport = transport
-        self.verbose = verbose
-        self.template = template
-        self.spec = spec
-        self.args = args
-        self.env = env
-        self.cancel_on_kill = cancel_on_kill
-        self.template_name = template
-        self._claim: ownership.Claim | None = None
-        self._ref: JobRef | None = None
-        self._unfinished: JobRef | None = None
-        self._starting: Intent | None = None
-        self._killing: Thread | None = None
-        self._journal: Journal | None = None
-        self._attempts: Attempts | None = None
+    _claim: ownership.Claim | None = None
+    _ref: JobRef | None = None
+    _unfinished: JobRef | None = None
+    _starting: Intent | None = None
+    _killing: Thread | None = None
+    _journal: Journal | None = None
+    _attempts: Attempts | None = None
 
     @property
     def job_ref(self) -> JobRef | None:
         """The run that this try answers for, None before there is one."""
         return self._ref
-
-    # what a subclass says
-
-    @abstractmethod
-    def _backend(self, access: Access) -> JobBackend:
-        """Give what runs the jobs."""
-
-    @abstractmethod
-    def _request(self, context: "Context", template: JobTemplate | None) -> RunRequest:
-        """Say which run this try wants, but for its key."""
-
-    @abstractmethod
-    def _task_count(self, spec: JobSpec | None) -> int:
-        """Count the run's tasks."""
-
-    def _access(self) -> Access:
-        return Access.of(self.gcp_conn_id, self.impersonation_chain, self.transport)
-
-    def _manages(self) -> bool:
-        return True
 
     # the life of a run
 
@@ -285,10 +217,9 @@ class JobOperator(RendersTemplates, BaseOperator):
 
     # their steps
 
-    def _run(self) -> JobRun:
-        access = self._access()
-        period = float(self.polling_period_seconds)
-        return JobRun(self._backend(access), access, self.log, period, self.verbose)
+    def _template(self) -> JobTemplate | None:
+        """What the present attempt runs."""
+        return self._attempts.present if self._attempts else super()._template()
 
     def _begin(self, context: "Context", known: Mapping[str, Any] | None) -> Attempts | None:
         """Give the attempts of this try; None where no policy is given, or nothing would remember an attempt."""
@@ -318,43 +249,6 @@ class JobOperator(RendersTemplates, BaseOperator):
     def _told(self) -> Journal:
         assert self._journal is not None  # set where the try begins
         return self._journal
-
-    def _template(self) -> JobTemplate | None:
-        """What the present attempt runs."""
-        if self._attempts:
-            return self._attempts.present
-        if self.template is not None and self.spec is not None:
-            raise TemplateError(
-                "template and spec are both given", where=f"task {self.task_id}", todo="Keep one."
-            )
-        mine = {"project": self.project_id, "region": self.region, "name": self._name()}
-        if self.template is not None:
-            name = str(self.template_name or "template")
-            return parse(
-                self.template, source=name, settings=settings(), overrides=mine, backend=self.backend_name
-            )
-        return inline(self.spec, settings(), mine, self.backend_name) if self.spec is not None else None
-
-    def _name(self) -> str | None:
-        """What the operator itself says of the job's name."""
-        return self.job_name
-
-    def _place(self, template: JobTemplate | None, name: str | None) -> JobRef:
-        """Where the job is: the operator's own word, else the template's, else the setting's."""
-        here = settings()
-        if template:
-            spec = template.spec
-            job = JobRef(self.backend_name, spec.project, spec.region, name or spec.name)
-        else:
-            job = JobRef(
-                self.backend_name, self.project_id or here.project, self.region or here.region, name or ""
-            )
-        if here.regions and job.region not in here.regions:
-            allowed = f"GCP_JOBS_REGIONS allows {', '.join(here.regions)}."
-            raise TemplateError(
-                f"region {job.region} is not allowed", where=f"task {self.task_id}", todo=allowed
-            )
-        return job
 
     def _own(self, context: "Context", ref: JobRef) -> None:
         """From here on this try answers for the run: XCom says so, and links lead to it."""
@@ -424,10 +318,8 @@ class JobOperator(RendersTemplates, BaseOperator):
             if error.permanent:
                 raise AirflowFailException(str(error)) from None  # the message says it all
             raise
-        except (
-            AirflowTaskTimeout,
-            KeyboardInterrupt,
-        ):  # Ctrl-C ends `airflow dags test`; a worker's task gets none
+        except (AirflowTaskTimeout, KeyboardInterrupt):
+            # Ctrl-C ends `airflow dags test`; a worker's task gets none
             self._give_up()
             raise
         except Exception:  # not ours; but without a retry nobody comes back for the run
@@ -436,9 +328,3 @@ class JobOperator(RendersTemplates, BaseOperator):
             raise
         finally:
             journal.write()
-
-    def _deadline(self) -> float | None:
-        limits = [float(self.timeout_seconds)] if self.timeout_seconds is not None else []
-        if self.execution_timeout is not None and self.deferrable:
-            limits.append(self.execution_timeout.total_seconds())
-        return time.time() + min(limits) if limits else None

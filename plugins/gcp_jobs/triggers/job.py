@@ -81,7 +81,8 @@ class JobTrigger(BaseTrigger):
             if ended.status:
                 event |= {"state": str(ended.status.state), "said": ended.status.message}
         except asyncio.CancelledError:
-            if self.claim and ownership.run_by_hand(self.trigger_id):  # Ctrl-C: no on_kill comes, and no other try
+            # Ctrl-C: no on_kill comes, and no other try
+            if self.claim and ownership.run_by_hand(self.trigger_id):
                 await self._cancel()
             raise
         except GcpJobsError as error:
