@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -156,14 +155,14 @@ def test_a_job_queued_for_want_of_machines_goes_elsewhere_and_never_runs_twice(
 def test_the_deadline_holds_over_all_attempts(emulator: Any, fault: Fault, run_operator: Run) -> None:
     fault(kind="preempt", job="*hurried*", times=None)
     policy = {"preempted": {"budget": 50, "first_delay": "1s", "longest_delay": "1s"}}
-    began = time.monotonic()
     ran = run_operator(
         BatchJobOperator, "hurried", spec=spec("hurried", "sleep 20", provisioning="spot", policy=policy),
         polling_period_seconds=1, timeout_seconds=5,
     )  # fmt: skip
     assert ran.state == "failed"
-    assert "no time is left for another attempt before the deadline" in ran.log
-    assert time.monotonic() - began < 30
+    between, during = "no time is left for another attempt before the deadline", "is past its deadline"
+    assert between in ran.log or during in ran.log  # it passes in a pause or while an attempt runs
+    assert len(jobs("hurried")) < 20
     assert all(job.terminal for job in jobs("hurried"))
 
 
