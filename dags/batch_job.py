@@ -128,7 +128,7 @@ with DAG(
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
-    max_active_runs=1,
+    max_active_runs=25_000,  # nobody's job waits for another one's end; as many as one triggerer may hold
     default_args={"owner": "data-platform", "retries": 0, "retry_delay": timedelta(minutes=5)},
     params=params,
     tags=["batch"],

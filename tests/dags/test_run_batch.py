@@ -138,6 +138,13 @@ def test_it_submits_prints_job_and_link_and_follows_the_log_to_success(airflow: 
     assert [line for line in lines if "DagBag" in line or "attempt=" in line] == []
 
 
+def test_nobodys_job_waits_for_the_end_of_another_ones(airflow: Airflow) -> None:
+    pretend = "docker_image_uri=gcp-emulator/pretend"
+    assert airflow.run_batch("--run-id", "long", pretend, 'java_app_args=["seconds=3600"]').returncode == 0
+    ran = airflow.run_batch("--wait", pretend, 'java_app_args=["say=done"]')
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 def test_a_job_that_fails_is_the_verdict_with_cause_and_last_lines(airflow: Airflow) -> None:
     ran = airflow.run_batch(
         "--wait", "--params", "-", stdin='{"java_app_args": ["gather", "--parts", "/nowhere"]}'
