@@ -17,6 +17,8 @@ SERVICES = {
     "google.cloud.batch": "batch",
     "google.cloud.run": "run",
     "google.cloud.secretmanager": "secretmanager",
+    "bigquery": "bigquery",
+    "storage": "storage",
 }
 
 
