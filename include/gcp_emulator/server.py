@@ -57,6 +57,8 @@ HOSTS = (
     "LOGGING_EMULATOR_HOST",
     "PUBSUB_EMULATOR_HOST",
 )
+# google-cloud-bigquery and google-cloud-storage want a scheme; neither a slash at the end.
+REST_HOSTS = ("BIGQUERY_EMULATOR_HOST", "STORAGE_EMULATOR_HOST")
 GRACE_S = 1.0  # for calls under way when the emulator stops
 
 
@@ -90,6 +92,7 @@ class Addresses:
     def exports(self) -> Mapping[str, str]:
         """The environment that points clients here."""
         hosts = {**dict.fromkeys(HOSTS, self.grpc), "PUBSUB_EMULATOR_HOST": self.pubsub}
+        hosts |= {name: self.rest for name in REST_HOSTS}
         return {**hosts, "GCP_EMULATOR_URL": self.rest}
 
 
@@ -127,6 +130,7 @@ class Emulator:
         self._closing.callback(self._pubsub.close)
         address = f"{options.host}:{grpc_port}"
         addresses = Addresses(address, f"http://{options.host}:{rest_port}", options.pubsub or address)
+        self._runtime.surroundings = addresses.exports
         about.update(grpc=addresses.grpc, rest=addresses.rest)
         return addresses
 
@@ -137,6 +141,7 @@ class Emulator:
         cache = options.env_cache or folder / "environments"
         runtime = Runtime(options.images, cache, (options.state or folder) / "tasks", metadata.address)
         self._closing.push_async_callback(runtime.close)
+        self._runtime = runtime
         secrets = SecretManagerService(store)
         around = Surroundings(
             secrets=secrets,

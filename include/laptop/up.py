@@ -75,7 +75,8 @@ def _airflow_environment(place: Place) -> tuple[dict[str, str], dict[str, str]]:
     grpc = f"127.0.0.1:{GRPC.number}"
     services = ("CLOUD_RUN", "BATCH", "PUBSUB", "SECRET_MANAGER", "LOGGING")
     exports = {f"{service}_EMULATOR_HOST": grpc for service in services}
-    exports["GCP_EMULATOR_URL"] = f"http://127.0.0.1:{REST.number}"
+    rest = f"http://127.0.0.1:{REST.number}"
+    exports |= dict.fromkeys(("GCP_EMULATOR_URL", "BIGQUERY_EMULATOR_HOST", "STORAGE_EMULATOR_HOST"), rest)
     passwords = place.state / "passwords.json"
     users = {name: environment.kept_secret(place.state / f"password-{name}") for name in ("admin", "viewer")}
     passwords.touch(mode=0o600)

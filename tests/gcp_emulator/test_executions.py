@@ -65,7 +65,9 @@ def test_a_task_sees_only_what_the_job_defines(cloud, monkeypatch):
     job = cloud.create_job(
         "env",
         "env",
-        container={"env": [{"name": "MINE", "value": "1"}]},
+        container={
+            "env": [{"name": "MINE", "value": "1"}, {"name": "STORAGE_EMULATOR_HOST", "value": "http://mine"}]
+        },
         service_account="sa@x.iam",
         task_count=2,
     )
@@ -80,6 +82,10 @@ def test_a_task_sees_only_what_the_job_defines(cloud, monkeypatch):
     assert seen["CLOUD_RUN_TASK_ATTEMPT"] == "0"
     assert seen["MINE"] == "1"
     assert "AIRFLOW_HOME" not in seen
+    assert seen["BIGQUERY_EMULATOR_HOST"] == cloud.ready["rest"], (
+        "a job's Google clients must find the emulator"
+    )
+    assert seen["STORAGE_EMULATOR_HOST"] == "http://mine", "what a job sets itself must win"
 
 
 def test_a_run_overrides_arguments_variables_tasks_and_timeout(cloud):

@@ -55,6 +55,7 @@ def test_it_says_when_it_is_ready_and_what_to_export(tmp_path):
             "LOGGING_EMULATOR_HOST",
         }
         assert {exports[name] for name in hosts} == {ready["grpc"]}
+        assert {exports["BIGQUERY_EMULATOR_HOST"], exports["STORAGE_EMULATOR_HOST"]} == {ready["rest"]}
         assert ready["grpc"].startswith("127.0.0.1:")
         assert psutil.pid_exists(ready["pid"])
     assert ready_file is None

@@ -47,6 +47,7 @@ class Runtime:
         self._work = work.absolute()
         self._metadata = metadata
         self._isolation = isolation
+        self.surroundings: Mapping[str, str] = {}  # what every container finds set, unless it sets it itself
         self._opening: asyncio.Task[Isolation] | None = None
         self._closing = asyncio.Event()
         self._running: set[asyncio.Task[TaskResult]] = set()
@@ -142,7 +143,9 @@ class Runtime:
             sandbox = Sandbox(folder, images[container.name], container, environments[container.name])
             sandbox.make()
             # volumes are counted once, with the first container
-            order = sandbox.order(isolation, volumes, extra, () if orders else in_memory)
+            order = sandbox.order(
+                isolation, volumes, extra, () if orders else in_memory, defaults=self.surroundings
+            )
             orders[container.name] = order if spec.disk_is_memory else replace(order, disk=())
         return orders
 

@@ -99,10 +99,14 @@ class Sandbox:
         volumes: Mapping[str, tuple[Path, bool]],
         extra: Mapping[str, str],
         disk: tuple[Path, ...],
+        defaults: Mapping[str, str],
     ) -> Order:
-        """What the supervisor is told; `volumes` are (folder, read-only) by name. Blocking. Raises TaskInvalid."""
+        """What the supervisor is told; `volumes` are (folder, read-only) by name, `defaults` are variables that
+        the image and the job may set otherwise. Blocking. Raises TaskInvalid.
+        """
         argv = command.command_line(self._image, self._container, self._environment)
-        env = {**command.variables(self._image, self._container, self._environment), **extra}
+        own = command.variables(self._image, self._container, self._environment)
+        env = {**defaults, **own, **extra}
         written = tuple(map(str, (self._root, *disk)))
         binds = self._binds(volumes)
         if isolation is Isolation.MOUNTS:
