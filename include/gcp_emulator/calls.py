@@ -1,4 +1,4 @@
-"""Counts every call by method and caller, and keeps their order: what benchmarks and rights tests read."""
+"""Counts every call by method and caller, and keeps their order: what benchmarks, chaos and rights tests read."""
 
 from collections import Counter, deque
 from dataclasses import dataclass
@@ -10,12 +10,38 @@ LOG_SIZE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call: the method as `package.Service/Method`, who called, over which transport, when (UTC)."""
+    """One call: the method as `package.Service/Method`, who called, over which transport, when (UTC).
+
+    `resource` is the name of what it was about (of a list: its parent), `peer` the caller's `host:port`; empty where
+    that is not known.
+    """
 
     method: str
     caller: str
     transport: str
     time: datetime
+    resource: str = ""
+    peer: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        return {
+            "method": self.method, "caller": self.caller, "transport": self.transport,
+            "time": self.time.isoformat(), "resource": self.resource, "peer": self.peer,
+        }  # fmt: skip
+
+
+NAMES = ("name", "parent", "subscription", "topic", "log_name")
+
+
+def resource_of(request: Any) -> str:
+    """What a request is about: its own name, the name that it is to get, or its parent."""
+    if getattr(request, "job_id", ""):
+        return f"{request.parent}/jobs/{request.job_id}"
+    for name in NAMES:
+        value = getattr(request, name, "")
+        if value and isinstance(value, str):
+            return value
+    return str(getattr(getattr(request, "job", None), "name", ""))
 
 
 class CallLog:
@@ -25,8 +51,8 @@ class CallLog:
         self._counts: Counter[tuple[str, str]] = Counter()
         self._recent: deque[Call] = deque(maxlen=size)
 
-    def add(self, method: str, caller: str, transport: str) -> Call:
-        call = Call(method, caller, transport, datetime.now(UTC))
+    def add(self, method: str, caller: str, transport: str, resource: str = "", peer: str = "") -> Call:
+        call = Call(method, caller, transport, datetime.now(UTC), resource, peer)
         self._counts[method, caller] += 1
         self._recent.append(call)
         return call
@@ -43,8 +69,5 @@ class CallLog:
         ]
         answer: dict[str, Any] = {"total": self._counts.total(), "calls": calls}
         if recent > 0:
-            answer["recent"] = [
-                {"method": c.method, "caller": c.caller, "transport": c.transport, "time": c.time.isoformat()}
-                for c in list(self._recent)[-recent:]
-            ]
+            answer["recent"] = [call.as_dict() for call in list(self._recent)[-recent:]]
         return answer

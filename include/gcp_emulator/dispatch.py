@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from gcp_emulator.calls import Call, CallLog
+from gcp_emulator.calls import Call, CallLog, resource_of
 from gcp_emulator.faults.calls import CallFaults
 from gcp_emulator.methods import METHODS, Method
 
@@ -19,21 +19,23 @@ class Dispatcher:
         self._services = services
         self._calls = calls
         self._faults = faults
+        self.strikes = faults.strikes
         self.methods: tuple[Method, ...] = tuple(
             method for method in METHODS if hasattr(services.get(method.service), method.name)
         )
 
-    async def unary(self, method: Method, request: Any, caller: str, transport: str) -> Any:
-        call = self._calls.add(method.full_name, caller, transport)
-        await self._faults.before(method.full_name, caller)
-        return await self._function(method)(request, call)
+    async def unary(self, method: Method, request: Any, caller: str, transport: str, peer: str = "") -> Any:
+        call = self._calls.add(method.full_name, caller, transport, resource_of(request), peer)
+        await self._faults.before(call.method, caller, call)
+        answer = await self._function(method)(request, call)
+        return await self._faults.after(call, answer)
 
     def stream(
-        self, method: Method, requests: AsyncIterator[Any], caller: str, transport: str
+        self, method: Method, requests: AsyncIterator[Any], caller: str, transport: str, peer: str = ""
     ) -> AsyncIterator[Any]:
-        call: Call = self._calls.add(method.full_name, caller, transport)
+        call: Call = self._calls.add(method.full_name, caller, transport, peer=peer)
         answers: AsyncIterator[Any] = self._function(method)(requests, call)
-        return self._faults.watched(method.full_name, caller, answers)
+        return self._faults.watched(call, answers)
 
     def _function(self, method: Method) -> Any:
         return getattr(self._services[method.service], method.name)

@@ -43,7 +43,8 @@ class GoogleRest:
         try:
             message = found.method.request_class()
             fill(message, found, request.query_params.multi_items(), await request.body())
-            answer = await self._dispatcher.unary(found.method, message, caller, "rest")
+            peer = f"{request.client.host}:{request.client.port}" if request.client else ""
+            answer = await self._dispatcher.unary(found.method, message, caller, "rest", peer)
         except ApiError as error:
             return _error(error.code.name, error.message)
         as_numbers = "enum-encoding=int" in request.query_params.get("$alt", "")
@@ -90,7 +91,7 @@ def application(
         routes=[
             Route("/emulator/calls", pages.calls, methods=["GET", "DELETE"]),
             Route("/emulator/health", pages.health),
-            *FaultsPage(faults).routes(),
+            *FaultsPage(faults, dispatcher.strikes).routes(),
             *site,
             Route("/{path:path}", GoogleRest(dispatcher).__call__, methods=VERBS),
         ]

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
+from urllib.parse import unquote
 
 import grpc
 from grpc import aio
@@ -25,10 +26,15 @@ def _caller(context: Context) -> str:
     return identity.caller(str(metadata.get("authorization", "")))
 
 
+def _peer(context: Context) -> str:
+    """`host:port` of the caller's end of the connection."""
+    return unquote(context.peer()).partition(":")[2]
+
+
 def _unary(dispatcher: Dispatcher, method: Method) -> Callable[[Any, Context], Awaitable[Any]]:
     async def handle(request: Any, context: Context) -> Any:
         try:
-            return await dispatcher.unary(method, request, _caller(context), "grpc")
+            return await dispatcher.unary(method, request, _caller(context), "grpc", _peer(context))
         except ApiError as error:
             await context.abort(error.code, error.message)
 
@@ -38,7 +44,7 @@ def _unary(dispatcher: Dispatcher, method: Method) -> Callable[[Any, Context], A
 def _stream(dispatcher: Dispatcher, method: Method) -> Callable[[Any, Context], AsyncIterator[Any]]:
     async def handle(requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
         try:
-            async for answer in dispatcher.stream(method, requests, _caller(context), "grpc"):
+            async for answer in dispatcher.stream(method, requests, _caller(context), "grpc", _peer(context)):
                 yield answer
         except ApiError as error:
             await context.abort(error.code, error.message)

@@ -1,4 +1,4 @@
-"""Calls that fail, wait or are too many, and streams that are cut."""
+"""Calls that fail, wait or are too many, lists that lag, and streams that are cut."""
 
 import asyncio
 import time
@@ -8,9 +8,11 @@ from typing import Any
 
 from grpc import StatusCode
 
+from gcp_emulator.calls import Call as Made
 from gcp_emulator.errors import ApiError, Unavailable
 from gcp_emulator.faults.book import Active, Book
-from gcp_emulator.faults.kinds import Call, Cut, Quota
+from gcp_emulator.faults.kinds import Call, Cut, Lag, Quota
+from gcp_emulator.faults.strikes import Strikes
 
 MINUTE_S = 60.0
 SERVICES = {
@@ -54,15 +56,33 @@ class CallFaults:
         self._book = book
         self._streams: set[Stream] = set()
         self._windows: dict[str, tuple[float, int]] = {}
+        self.strikes = Strikes(book)
         book.listeners.append(self._cut)
 
-    async def before(self, method: str, caller: str) -> None:
-        """Wait, or raise what the call is to fail with."""
+    async def before(self, method: str, caller: str, call: Made | None = None) -> None:
+        """Wait, or raise what the call is to fail with; `call`: as it is logged, where it can be held."""
         for active, quota in self._book.of(Quota):
             if quota.concerns(method, caller):
                 self._count(active, quota, method)
+        await self._fail("before", method, caller)
+        if call:
+            await self.strikes.at("before", call)
+
+    async def after(self, call: Made, answer: Any) -> Any:
+        """The method has done its work: wait, raise what the caller gets instead of the answer, or give that."""
+        for active, lag in self._book.of(Lag):
+            if lag.concerns(call.method, call.caller):
+                active.seen += 1
+                answer, hit = _lagging(answer, lag.behind_s)
+                active.hits += hit
+        await self._fail("after", call.method, call.caller)
+        await self.strikes.at("after", call)
+        await self.strikes.at("answered", call)
+        return answer
+
+    async def _fail(self, when: str, method: str, caller: str) -> None:
         for active, fault in self._book.of(Call):
-            if fault.concerns(method, caller):
+            if fault.when == when and fault.concerns(method, caller):
                 active.seen += 1
                 if active.strikes(fault.share if _counts(fault, active.seen) else 0.0, fault.times):
                     await asyncio.sleep(fault.delay_s)
@@ -86,10 +106,10 @@ class CallFaults:
                 f"'{service}.googleapis.com': {quota.per_minute} a minute.",
             )
 
-    async def watched(self, method: str, caller: str, answers: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async def watched(self, call: Made, answers: AsyncIterator[Any]) -> AsyncIterator[Any]:
         """The answers of a stream until they end or the stream is cut; fails as a call does when it is opened."""
-        await self.before(method, caller)
-        stream = Stream(method, caller)
+        await self.before(call.method, call.caller, call)
+        stream = Stream(call.method, call.caller)
         self._streams.add(stream)
         for active, fault in self._book.of(Cut):
             self._plan(active, fault, stream)
@@ -138,3 +158,17 @@ class CallFaults:
 
 def _counts(fault: Call, number: int) -> bool:
     return not fault.nth or number in fault.nth
+
+
+def _lagging(answer: Any, behind_s: float) -> tuple[Any, bool]:
+    """A list's answer without what is younger, and whether that left anything out."""
+    since = time.time_ns() - int(behind_s * 1e9)
+    shown, hit = type(answer)(), False
+    shown.CopyFrom(answer)
+    for field_, items in answer.ListFields():
+        if field_.is_repeated and field_.message_type and "create_time" in field_.message_type.fields_by_name:
+            kept = [item for item in items if item.create_time.ToNanoseconds() <= since]
+            hit = hit or len(kept) < len(items)
+            shown.ClearField(field_.name)
+            getattr(shown, field_.name).extend(kept)
+    return shown, hit

@@ -45,10 +45,12 @@ class OnMethods(Fault):
 class Call(OnMethods):
     """Calls fail with `code`, or only take `delay_s` longer: the n-th ones (from 1), a share of them, or all.
 
-    `times` bounds how many are hit.
+    `when` it strikes: before the method runs, or after it has done its work and before the answer. `times` bounds how
+    many are hit.
     """
 
     kind: Literal["call"]
+    when: Literal["before", "after"] = "before"
     code: str | None = None
     message: str = "Injected by /emulator/faults."
     delay_s: Seconds = 0.0
@@ -70,6 +72,35 @@ class Call(OnMethods):
         if self.nth and self.share != 1.0:
             raise ValueError("give nth or share, not both")
         return self
+
+
+class Hold(OnMethods):
+    """Calls stand still at a boundary until they are let go, their caller is gone, or `most_s` have passed.
+
+    `when`: before the method runs, after it has done its work and before the answer, or `answered`: it is told of and
+    not held. `resource` is a pattern of what the call is about, `skip` lets so many pass first, `times` bounds how many
+    are held; each is told of in `/emulator/faults/strikes`.
+    """
+
+    kind: Literal["hold"]
+    when: Literal["before", "after", "answered"] = "before"
+    resource: str = "*"
+    skip: Annotated[int, Field(ge=0)] = 0
+    share: Share = 1.0
+    times: Annotated[int, Field(ge=1)] | None = 1
+    most_s: Seconds = 60.0
+
+
+class Lag(OnMethods):
+    """Lists show nothing that is younger than `behind_s`, as lists of an eventually consistent store do."""
+
+    kind: Literal["lag"]
+    methods: Annotated[list[str], Field(min_length=1)] = [
+        "google.cloud.run.v2.Executions/ListExecutions",
+        "google.cloud.run.v2.Jobs/ListJobs",
+        "google.cloud.batch.v1.BatchService/ListJobs",
+    ]
+    behind_s: Seconds
 
 
 class Quota(OnMethods):
@@ -160,5 +191,5 @@ class Exhaust(Fault):
 
 
 AnyFault = Annotated[
-    Call | Quota | Cut | Suppress | Messages | Preempt | Exhaust, Field(discriminator="kind")
+    Call | Hold | Lag | Quota | Cut | Suppress | Messages | Preempt | Exhaust, Field(discriminator="kind")
 ]
