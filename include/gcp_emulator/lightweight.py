@@ -8,6 +8,7 @@ PACKAGES = (
     "google.cloud.run_v2",
     "google.cloud.secretmanager_v1",
     "google.cloud.logging_v2",
+    "google.cloud.monitoring_v3",
     "google.pubsub_v1",
 )
 

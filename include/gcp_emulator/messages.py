@@ -5,6 +5,7 @@ from typing import Any
 
 import google.cloud.batch_v1.types
 import google.cloud.logging_v2.types
+import google.cloud.monitoring_v3.types
 import google.cloud.run_v2.types
 import google.cloud.secretmanager_v1.types
 import google.pubsub_v1.types  # noqa: F401  (each import registers its messages in the pool)
@@ -17,6 +18,7 @@ BATCH = "google.cloud.batch.v1"
 RUN = "google.cloud.run.v2"
 SECRETS = "google.cloud.secretmanager.v1"
 LOGGING = "google.logging.v2"
+MONITORING = "google.monitoring.v3"
 
 AuditLog = audit_log_pb2.AuditLog
 Operation = operations_pb2.Operation

@@ -165,6 +165,9 @@ TailLogEntries TailLogEntriesRequest TailLogEntriesResponse stream
 WriteLogEntries WriteLogEntriesRequest WriteLogEntriesResponse
     POST /v2/entries:write *
 
+[google.monitoring.v3.MetricService]
+ListTimeSeries ListTimeSeriesRequest ListTimeSeriesResponse
+
 [google.pubsub.v1.Publisher]
 CreateTopic Topic Topic
     PUT /v1/{name=projects/*/topics/*} *

@@ -38,6 +38,7 @@ from gcp_emulator.services.executions import Executions
 from gcp_emulator.services.jobs import Jobs
 from gcp_emulator.services.log_config import ConfigServiceV2
 from gcp_emulator.services.logging import LoggingServiceV2
+from gcp_emulator.services.metrics import MetricService
 from gcp_emulator.services.operations import Operations
 from gcp_emulator.services.publisher import Publisher
 from gcp_emulator.services.schemas import SchemaService
@@ -47,6 +48,7 @@ from gcp_emulator.services.tasks import Tasks
 from gcp_emulator.site.routes import Site
 from gcp_emulator.site.world import World
 from gcp_emulator.store import Store
+from gcp_emulator.usage import Usage
 
 PROJECT_NUMBER = 123456789012
 PACKAGE = Path(__file__).resolve().parent
@@ -55,6 +57,7 @@ HOSTS = (
     "CLOUD_RUN_EMULATOR_HOST",
     "SECRET_MANAGER_EMULATOR_HOST",
     "LOGGING_EMULATOR_HOST",
+    "MONITORING_EMULATOR_HOST",
     "PUBSUB_EMULATOR_HOST",
 )
 # google-cloud-bigquery and google-cloud-storage want a scheme; neither a slash at the end.
@@ -153,9 +156,9 @@ class Emulator:
         self._pubsub.route = Delivery(self._faults).route
         self._sinks = Sinks(store, self._pubsub)
         logs.route = self._sinks.route
-        task_logs = TaskLogs(logs, str(PROJECT_NUMBER))
-        self._engine = Engine(Parts(store, runtime, around, task_logs), operations)
-        self._batch = BatchEngine(self._batch_parts(store, runtime, around, logs, folder), operations)
+        task_logs, usage = TaskLogs(logs, str(PROJECT_NUMBER)), Usage()
+        self._engine = Engine(Parts(store, runtime, around, task_logs, usage), operations)
+        self._batch = BatchEngine(self._batch_parts(store, runtime, around, logs, usage, folder), operations)
         self._batch.recover()
         self._engine.recover()
         return {
@@ -167,19 +170,21 @@ class Emulator:
             "google.cloud.secretmanager.v1.SecretManagerService": secrets,
             "google.logging.v2.ConfigServiceV2": ConfigServiceV2(self._sinks, str(PROJECT_NUMBER)),
             "google.logging.v2.LoggingServiceV2": LoggingServiceV2(logs, Tails(logs, self._faults)),
+            "google.monitoring.v3.MetricService": MetricService(usage),
             "google.pubsub.v1.Publisher": Publisher(self._pubsub),
             "google.pubsub.v1.SchemaService": SchemaService(),
             "google.pubsub.v1.Subscriber": Subscriber(self._pubsub),
         }
 
     def _batch_parts(
-        self, store: Store, runtime: Runtime, around: Surroundings, logs: LogStore, folder: Path
+        self, store: Store, runtime: Runtime, around: Surroundings, logs: LogStore, usage: Usage, folder: Path
     ) -> BatchParts:
         return BatchParts(
             store=store,
             runtime=runtime,
             around=around,
             logs=BatchLogs(logs),
+            usage=usage,
             notifier=Notifier(self._notified()),
             work=(self._options.state or folder) / "tasks",
             project_number=str(PROJECT_NUMBER),

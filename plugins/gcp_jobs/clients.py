@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from airflow.providers.google.common.hooks.base_google import GoogleBaseHook
     from airflow.sdk import Connection
 
-Api = Literal["Jobs", "Executions", "Tasks", "LoggingServiceV2", "BatchService", "Publisher", "Subscriber"]
+Api = Literal[
+    "Jobs", "Executions", "Tasks", "LoggingServiceV2", "BatchService", "Publisher", "Subscriber", "MetricService"
+]  # fmt: skip
 _MODULES: dict[str, tuple[str, str]] = {
     "Jobs": ("google.cloud.run_v2", "google.cloud.run_v2.services.jobs.transports"),
     "Executions": ("google.cloud.run_v2", "google.cloud.run_v2.services.executions.transports"),
@@ -33,12 +35,17 @@ _MODULES: dict[str, tuple[str, str]] = {
         "google.cloud.logging_v2.services.logging_service_v2.transports",
     ),
     "BatchService": ("google.cloud.batch_v1", "google.cloud.batch_v1.services.batch_service.transports"),
+    "MetricService": (
+        "google.cloud.monitoring_v3",
+        "google.cloud.monitoring_v3.services.metric_service.transports",
+    ),
     "Publisher": ("google.pubsub_v1", "google.pubsub_v1.services.publisher.transports"),
     "Subscriber": ("google.pubsub_v1", "google.pubsub_v1.services.subscriber.transports"),
 }
 _HOSTS = {
     "LoggingServiceV2": "logging",
     "BatchService": "batch",
+    "MetricService": "monitoring",
     "Publisher": "pubsub",
     "Subscriber": "pubsub",
 }

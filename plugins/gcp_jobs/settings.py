@@ -249,6 +249,11 @@ class Settings(BaseSettings):
     logging_emulator_host: HostPort = Field(
         None, validation_alias="LOGGING_EMULATOR_HOST", description="host:port of a local Cloud Logging."
     )
+    monitoring_emulator_host: HostPort = Field(
+        None,
+        validation_alias="MONITORING_EMULATOR_HOST",
+        description="host:port of a local Cloud Monitoring.",
+    )
     gcp_emulator_url: Annotated[Url | None, BeforeValidator(_none_if_empty)] = Field(
         None, validation_alias="GCP_EMULATOR_URL", description="The emulator's REST address and pages."
     )

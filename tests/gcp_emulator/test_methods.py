@@ -8,6 +8,7 @@ import pytest
 from google.cloud import batch_v1, run_v2, secretmanager_v1
 from google.cloud.logging_v2.services.config_service_v2 import ConfigServiceV2Client
 from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
+from google.cloud.monitoring_v3 import MetricServiceClient
 from google.longrunning import operations_pb2
 from google.pubsub_v1 import PublisherClient, SchemaServiceClient, SubscriberClient
 
@@ -22,14 +23,16 @@ CLIENTS = [
     secretmanager_v1.SecretManagerServiceClient,
     ConfigServiceV2Client,
     LoggingServiceV2Client,
+    MetricServiceClient,
     PublisherClient,
     SchemaServiceClient,
     SubscriberClient,
 ]
 # Mixed into every client and not part of the emulator: rights and locations. Of the configuration of logs, all but
-# sinks.
+# sinks; of Monitoring, all but reading time series.
 LEFT_OUT = re.compile(
     r"/(GetIamPolicy|SetIamPolicy|TestIamPermissions|GetLocation|ListLocations)$|ConfigServiceV2/(?!\w+Sinks?$)"
+    r"|MetricService/(?!ListTimeSeries$)"
 )
 OPERATIONS = "google.longrunning.Operations"
 

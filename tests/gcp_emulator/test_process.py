@@ -53,6 +53,7 @@ def test_it_says_when_it_is_ready_and_what_to_export(tmp_path):
             "CLOUD_RUN_EMULATOR_HOST",
             "SECRET_MANAGER_EMULATOR_HOST",
             "LOGGING_EMULATOR_HOST",
+            "MONITORING_EMULATOR_HOST",
         }
         assert {exports[name] for name in hosts} == {ready["grpc"]}
         assert {exports["BIGQUERY_EMULATOR_HOST"], exports["STORAGE_EMULATOR_HOST"]} == {ready["rest"]}

@@ -12,6 +12,7 @@ from gcp_emulator.runtime.model import End, LogSink, TaskResult, TaskSpec
 
 Log = Callable[[int, str, str], None]  # runnable's index, stream, line
 Say = Callable[[str, str], None]  # severity, text
+Used = Callable[[TaskResult], None]
 
 
 class TaskRuntime(Protocol):
@@ -38,7 +39,9 @@ class Work:
 class Attempt:
     """Runs to the end or until it is halted; `exit_code` then says how it went (0, 1-255, or a reserved one)."""
 
-    def __init__(self, work: Work, runtime: TaskRuntime, barriers: Barriers, log: Log, say: Say) -> None:
+    def __init__(
+        self, work: Work, runtime: TaskRuntime, barriers: Barriers, log: Log, say: Say, used: Used
+    ) -> None:
         self.exit_code = 0
         self.halted: int | None = None
         self._work = work
@@ -46,6 +49,7 @@ class Attempt:
         self._barriers = barriers
         self._log = log
         self._say = say
+        self._used = used
         self._over = asyncio.Event()
         self._foreground_done = asyncio.Event()
 
@@ -120,6 +124,7 @@ class Attempt:
             project=work.project,
         )
         result = await self._runtime.run(spec, lambda _, stream, line: self._log(index, stream, line), cancel)
+        self._used(result)
         return self._code(index, runnable, result)
 
     def _code(self, index: int, runnable: Any, result: TaskResult) -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from gcp_emulator.batch.notifications import Notifier
 from gcp_emulator.logs.batch import BatchLogs
 from gcp_emulator.run.spec import Surroundings
 from gcp_emulator.store import Store
+from gcp_emulator.usage import Usage
 
 AT_ONCE = 64  # tasks that run at once on this machine, over all jobs
 DELAY_S = 0.1
@@ -72,3 +73,4 @@ class Parts:
     supply: Supply
     delay_s: float = DELAY_S
     at_once: int = AT_ONCE
+    usage: Usage = field(default_factory=Usage)

@@ -14,6 +14,7 @@ from gcp_emulator.batch.names import task_uid
 from gcp_emulator.batch.parts import Parts
 from gcp_emulator.run.names import project
 from gcp_emulator.run.secrets import SecretsDenied, SecretValues
+from gcp_emulator.runtime.model import TaskResult
 
 PATH = 2  # LogsPolicy.Destination
 
@@ -48,8 +49,11 @@ class TaskRun:
                 self._parts.logs.line(self._job, self._uid, machine.name, runnable, stream, text)
                 file.write(text)
 
+            def used(result: TaskResult) -> None:
+                self._parts.usage.batch(self._job, machine.instance_id, machine.zone, result)
+
             attempt = Attempt(
-                work, self._parts.runtime, self._barriers, line, lambda *said: self.say(machine, *said)
+                work, self._parts.runtime, self._barriers, line, lambda *said: self.say(machine, *said), used
             )
             if machine.gone:
                 return UNKNOWN

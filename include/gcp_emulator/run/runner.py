@@ -19,6 +19,7 @@ from gcp_emulator.run.spec import Surroundings, for_attempt, prepare
 from gcp_emulator.runtime import Runtime, RuntimeFailure
 from gcp_emulator.runtime.model import TaskSpec
 from gcp_emulator.store import Store
+from gcp_emulator.usage import Usage
 
 log = logging.getLogger(__name__)
 BREATH = 50  # tasks made before other calls get a turn
@@ -42,6 +43,7 @@ class Parts:
     runtime: Runtime
     around: Surroundings
     logs: TaskLog
+    usage: Usage
 
 
 class TaskError(ApiError):
@@ -67,6 +69,7 @@ class ExecutionRunner:
         self._runtime = parts.runtime
         self._around = parts.around
         self._logs = parts.logs
+        self._usage = parts.usage
         self._saved = saved
         self._first_failure: tuple[str, Outcome] | None = None
 
@@ -154,7 +157,9 @@ class ExecutionRunner:
         def log_line(container: str, stream: str, line: str) -> None:
             self._logs.line(task, attempt, container, stream, line)
 
-        result = outcome(await self._runtime.run(spec, log_line, self.cancel))
+        ended = await self._runtime.run(spec, log_line, self.cancel)
+        self._usage.cloud_run(task, ended)
+        result = outcome(ended)
         life.task_attempted(task, result.code, result.message, result.exit_code)
         if result.system_line:
             self._logs.system(task, attempt, "ERROR", result.system_line)

@@ -17,13 +17,14 @@ from gcp_jobs.job_run import Carry
 from gcp_jobs.ledger.journal import Journal
 from gcp_jobs.ledger.record import Source, entry_of
 from gcp_jobs.links import log_url, urls
-from gcp_jobs.model import JobRef, JobState, JobStatus
+from gcp_jobs.model import JobRef, JobSpec, JobState, JobStatus
 from gcp_jobs.once import CLOCK_SKEW, Intent, StateStore, oldest
 from gcp_jobs.operators.aftermath import Aftermath
 from gcp_jobs.operators.arguments import JobArguments
 from gcp_jobs.operators.attempts import Attempts, recall, remember
 from gcp_jobs.operators.context import attempt_of, journal_of, last_try
 from gcp_jobs.template import JobTemplate
+from gcp_jobs.usage import advice
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -290,11 +291,25 @@ class JobOperator(JobArguments):
         template = self._template()
         exit_codes, spec = (template.exit_codes, template.spec) if template else ({}, None)
         identity = (spec.service_account if spec else None) or ""
+        usage = self._usage(status, spec)
         result = self._run().verdict(status, carry, exit_codes, timed_out=timed_out, identity=identity)
         if self._journal:
             self._journal.succeeded(result)
         self.log.info("%s %s succeeded in %s s", carry.ref.noun.capitalize(), carry.ref, result.duration_s)
-        return result.to_dict() | {"attempts": self._attempts.told() if self._attempts else []}
+        return result.to_dict() | {
+            "attempts": self._attempts.told() if self._attempts else [], "usage": usage
+        }  # fmt: skip
+
+    def _usage(self, status: JobStatus, spec: JobSpec | None) -> str:
+        """Say what the run used of what it asked for, where that is known; a line for the log and the result."""
+        if spec is None or status.state not in (JobState.SUCCEEDED, JobState.FAILED):
+            return ""
+        from gcp_jobs.backends.usage import usage_of
+
+        line = advice(spec, usage_of(status, spec, self._access()))
+        if line:
+            self.log.info("%s %s %s", status.ref.noun.capitalize(), status.ref, line)
+        return line
 
     def _give_up(self) -> None:
         ref = self._unfinished or self._begun() if self.cancel_on_kill else None
