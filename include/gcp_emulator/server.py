@@ -1,5 +1,6 @@
 """Puts the emulator together and serves it: one event loop, gRPC and REST side by side."""
 
+import asyncio
 import fcntl
 import sqlite3
 from collections.abc import Mapping
@@ -47,6 +48,8 @@ from gcp_emulator.services.subscriber import Subscriber
 from gcp_emulator.services.tasks import Tasks
 from gcp_emulator.site.routes import Site
 from gcp_emulator.site.world import World
+from gcp_emulator.storage.changes import threadsafe
+from gcp_emulator.storage.shelf import Shelf
 from gcp_emulator.store import Store
 from gcp_emulator.usage import Usage
 
@@ -146,14 +149,17 @@ class Emulator:
         self._closing.push_async_callback(runtime.close)
         self._runtime = runtime
         secrets = SecretManagerService(store)
+        self._pubsub = PubSub(store)
+        self._pubsub.route = Delivery(self._faults).route
+        volumes = (options.state or folder) / "volumes"
+        self._shelf = self._storage(volumes / "gcs", folder)
+        runtime.unmounted = self._shelf.unmounted
         around = Surroundings(
             secrets=secrets,
-            folders=(options.state or folder) / "volumes",
+            folders=volumes,
             default_service_account=f"{PROJECT_NUMBER}-compute@developer.gserviceaccount.com",
         )
         operations = Operations(store)
-        self._pubsub = PubSub(store)
-        self._pubsub.route = Delivery(self._faults).route
         self._sinks = Sinks(store, self._pubsub)
         logs.route = self._sinks.route
         task_logs, usage = TaskLogs(logs, str(PROJECT_NUMBER)), Usage()
@@ -176,6 +182,14 @@ class Emulator:
             "google.pubsub.v1.Subscriber": Subscriber(self._pubsub),
         }
 
+    def _storage(self, mounted: Path, folder: Path) -> Shelf:
+        state = self._options.state
+        aside = (state or folder) / "storage"
+        publish = threadsafe(asyncio.get_running_loop(), self._notified().publish)
+        shelf = Shelf(state, mounted, aside, str(PROJECT_NUMBER), publish)
+        self._closing.callback(shelf.close)
+        return shelf
+
     def _batch_parts(
         self, store: Store, runtime: Runtime, around: Surroundings, logs: LogStore, usage: Usage, folder: Path
     ) -> BatchParts:
@@ -193,6 +207,7 @@ class Emulator:
         )
 
     def _notified(self) -> PubSub | Elsewhere:
+        """Where jobs and buckets tell of themselves."""
         if not self._options.pubsub:
             return self._pubsub
         elsewhere = Elsewhere(self._options.pubsub)

@@ -48,6 +48,9 @@ class Runtime:
         self._metadata = metadata
         self._isolation = isolation
         self.surroundings: Mapping[str, str] = {}  # what every container finds set, unless it sets it itself
+        self.unmounted: Callable[[Path, str], None] | None = (
+            None  # blocking: (host folder, project), at an attempt's end
+        )
         self._opening: asyncio.Task[Isolation] | None = None
         self._closing = asyncio.Event()
         self._running: set[asyncio.Task[TaskResult]] = set()
@@ -97,11 +100,19 @@ class Runtime:
             if orders is None:
                 message = "The task was cancelled before it started."
                 return TaskResult(143, End.CANCELLED, message, begin, datetime.now(UTC))
-            return await Attempt(spec, orders, log, cancel, self._closing).run()
+            try:
+                return await Attempt(spec, orders, log, cancel, self._closing).run()
+            finally:
+                await self._unmount(spec)
         except (RuntimeFailure, OSError) as error:
             return TaskResult(_NOT_STARTED, End.NOT_STARTED, str(error), begin, datetime.now(UTC))
         finally:
             await discard(folder)
+
+    async def _unmount(self, spec: TaskSpec) -> None:
+        for volume in spec.volumes:
+            if volume.path and self.unmounted:
+                await asyncio.to_thread(self.unmounted, Path(volume.path), spec.project)
 
     async def _prepare(self, spec: TaskSpec, folder: Path) -> dict[str, Order]:
         check(spec)
