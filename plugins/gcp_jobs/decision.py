@@ -170,6 +170,12 @@ def stuck(status: JobStatus, policy: Policy, now: datetime) -> Failure | None:
     return lacking(status) if waited >= policy.ladder.patience else None
 
 
+def elsewhere(policy: Policy) -> Policy:
+    """Give a policy by which a machine that went silent is not tried again, if there is another."""
+    lost = policy.host_lost.model_copy(update={"same_rung": 0})
+    return policy.model_copy(update={"host_lost": lost})
+
+
 def _next(
     kind: FailureClass, rule: Retry, history: History, rungs: Ladder, blocked: Blocked
 ) -> tuple[Rung | None, Action]:

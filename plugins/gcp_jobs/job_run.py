@@ -14,7 +14,8 @@ from gcp_jobs.model import TERMINAL, ExitInfo, JobRef, JobResult, JobSpec, JobSt
 from gcp_jobs.once import Attempt, Intent, Launcher, Started, StateStore
 from gcp_jobs.settings import settings
 from gcp_jobs.template import ExitCode
-from gcp_jobs.waiting import Ended, Log, drive, end, patiently, wait
+from gcp_jobs.waiting import Ended, Follower, Log, drive, end, patiently, wait
+from gcp_jobs.watch import Followers, Watch
 
 T = TypeVar("T")
 _OVERTIME = "Raise timeout_seconds, or find out in its log where the time went."
@@ -31,6 +32,7 @@ class Carry:
     :param entry: the run's number in the ledger, empty where it has none
     :param history: this try's attempts so far (decision.History.to_dict), None where no policy rules
     :param patience: seconds for which the run may want machines before it starts, None for ever
+    :param watch: how to look for silent tasks (gcp_jobs.watch), None for not at all
     :param not_before: epoch seconds when the next attempt may start, None while `ref` is to be waited for
     """
 
@@ -41,6 +43,7 @@ class Carry:
     entry: str = ""
     history: Mapping[str, Any] | None = None
     patience: float | None = None
+    watch: Mapping[str, Any] | None = None
     not_before: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -102,10 +105,18 @@ class JobRun:
         steps = wait(
             carry.ref, deadline=carry.deadline, period=self.period_s, log=self.log, patience=carry.patience
         )
-        ended: Ended = drive(steps, self.backend, carry.ref, follower)
-        if follower and not ended.stuck:
+        ended: Ended = drive(steps, self.backend, carry.ref, self._watched(follower, carry))
+        if follower and not ended.stuck and not ended.straggling:
             follower.finish()
         return ended
+
+    def _watched(self, follower: LogFollower | None, carry: Carry) -> Follower | None:
+        """Look for silent tasks beside, where that is wanted; who does not hear the log cannot."""
+        if follower is None or carry.watch is None:
+            return follower
+        sole = not carry.show_task
+        watch = Watch.of(carry.watch, carry.ref, self.backend, follower.lines, self.log, sole=sole)
+        return Followers(follower, watch)
 
     def follower(self, carry: Carry, cursor: Mapping[str, Any] | None = None) -> LogFollower | None:
         """Give what brings the run's log into ours, None where that is not wanted."""

@@ -7,6 +7,8 @@
         machine_types: [n2-standard-4]
         regions: [europe-west4]
       breaker: {failures: 5, window: 15m, pause: 5m}
+      heartbeat: 10m                    # a task that says nothing for so long is flagged,
+      idempotent: true                  # and, as it does no harm, run again elsewhere
 
 Budgets count within one Airflow try and never use its `retries`. Classes that are not here (application, permission,
 image, configuration, cancelled, gone, unknown) have no budget: they are Airflow's, or nobody's, to try again.
@@ -78,7 +80,12 @@ class Array(StrEnum):
 
 
 class Policy(_Part):
-    """The defaults of CONTRACTS, "Failure classes and what happens next"."""
+    """The defaults of CONTRACTS, "Failure classes and what happens next".
+
+    `heartbeat` is how long a task may be silent: without a line in its log, without a change of state. Unset: twice the
+    median of its finished siblings. A silent task is flagged in the log; where the job is `idempotent` it is cancelled
+    and run again elsewhere, within the budget of host_lost.
+    """
 
     preempted: Retry = Retry(budget=3, same_rung=1)
     host_lost: Retry = Retry(budget=2)
@@ -88,6 +95,8 @@ class Policy(_Part):
     quota: Retry = Retry(budget=5, same_rung=2, first_delay=30, longest_delay=900)
     network: Retry = Retry(budget=3)
     dependency_down: Retry = Retry(budget=3, first_delay=60, longest_delay=1800)
+    heartbeat: Seconds | None = None
+    idempotent: bool = False
     ladder: Ladder = Ladder()
     breaker: BreakerLimits = BreakerLimits()
     array: Array = Array.ALL

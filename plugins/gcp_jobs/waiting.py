@@ -28,7 +28,10 @@ T = TypeVar("T")
 
 
 class Do(Enum):
-    """What the generator asks its driver for; READ is answered with a JobStatus or the error that came instead."""
+    """What the generator asks its driver for; READ is answered with a JobStatus or the error that came instead.
+
+    LOG may be answered with why the run is to be left alone.
+    """
 
     READ = auto()
     CANCEL = auto()
@@ -47,15 +50,17 @@ class Ended:
     """How a wait ended. `timed_out`: past the deadline, so the run was cancelled (`status` is None if unconfirmed).
 
     `stuck`: it has not ended but waits for machines or quota, for longer than there was patience.
+    `straggling` says why a run that goes on is silent for too long, and may be run again elsewhere.
     """
 
     status: JobStatus | None
     timed_out: bool = False
     stuck: bool = False
+    straggling: str = ""
 
 
 Step = Do | Sleep
-Answer = JobStatus | GcpJobsError | None
+Answer = JobStatus | GcpJobsError | str | None
 
 
 class Log(Protocol):
@@ -70,8 +75,8 @@ class Log(Protocol):
 class Follower(Protocol):
     """Brings the run's log lines into the task log, at a pace of its own."""
 
-    def poll(self) -> None:
-        """Emit what is new, if it is time to look."""
+    def poll(self) -> str | None:
+        """Emit what is new, if it is time to look; gives why the run is to be left alone, where it is."""
         ...
 
 
@@ -140,7 +145,9 @@ def wait(
                 return Ended(_gone(ref, known))
         if known and known.terminal:
             return Ended(known)
-        yield Do.LOG
+        silent = yield Do.LOG
+        if isinstance(silent, str):
+            return Ended(known, straggling=silent)
         left = None if deadline is None else deadline - clock()
         if left is not None and left <= 0:
             log.error("%s %s is past its deadline and is being cancelled", ref.noun.capitalize(), ref)
@@ -150,10 +157,8 @@ def wait(
             return Ended(known, stuck=True)
         if answer is not known:
             delay = trouble.take()
-        elif known and told and known.state is not JobState.DELETION_IN_PROGRESS:
-            delay = look
         else:
-            delay = min(pace.take(), look)
+            delay = look if told and not _deleted(known) else min(pace.take(), look)
         yield Sleep(delay if left is None else min(delay, max(left, 0.05)))
 
 
@@ -181,6 +186,10 @@ def end(
             log.error("%s %s has not confirmed its end within %.0f s", ref.noun.capitalize(), ref, patience)
             return None
         yield Sleep(pace.take())
+
+
+def _deleted(known: JobStatus | None) -> bool:
+    return known is None or known.state is JobState.DELETION_IN_PROGRESS
 
 
 def _until_look(known: JobStatus | None, patience: float | None, now: float) -> float:
@@ -245,7 +254,7 @@ def drive(
             elif step is Do.CANCEL:
                 backend.cancel(ref)
             elif follower:
-                follower.poll()
+                answer = follower.poll()
         except GcpJobsError as error:
             answer = error
 

@@ -1,12 +1,13 @@
 """What a backend can do, and what it is asked to run. Every call comes in a sync and an async form."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
 from gcp_jobs.model import ExitInfo, JobRef, JobSpec, JobStatus
+from gcp_jobs.stragglers import TaskSight
 
 RUN_KEY = "GCP_JOBS_RUN_KEY"
 
@@ -23,6 +24,7 @@ class RunRequest:
     :param labels: labels of this run alone, where the backend has such (Batch)
     :param exact: `job` holds the very name to use, not the start of one (Batch)
     :param again: a run of this task and DAG run was there before
+    :param begun: since when (RFC 3339) another task may have started this very run; empty: nobody but this one
     """
 
     job: JobRef
@@ -35,6 +37,7 @@ class RunRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
     exact: bool = False
     again: bool = False
+    begun: str = ""
 
     def changes(self) -> dict[str, Any]:
         """What this run changes against its spec, where it changes anything."""
@@ -113,6 +116,14 @@ class JobBackend(Protocol):
 
     def exit_info(self, status: JobStatus) -> ExitInfo:
         """Say how the decisive container of a terminal run ended."""
+        ...
+
+    def sights(self, ref: JobRef) -> Iterable[TaskSight]:
+        """Say of each task of a run when it started, ended, and changed its state last."""
+        ...
+
+    async def asights(self, ref: JobRef) -> Sequence[TaskSight]:
+        """Async form of `sights`."""
         ...
 
     def failed_tasks(self, ref: JobRef) -> tuple[int, ...]:

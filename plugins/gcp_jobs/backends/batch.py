@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -14,13 +14,14 @@ from google.protobuf import json_format
 from gcp_jobs import clients
 from gcp_jobs.backends import batch_messages as messages
 from gcp_jobs.backends.base import Change, Page, RunRequest, unheard
-from gcp_jobs.backends.batch_status import GROUP, to_exit_info, to_failed, to_status
+from gcp_jobs.backends.batch_status import GROUP, to_exit_info, to_failed, to_sights, to_status
 from gcp_jobs.backends.refusal import explained
 from gcp_jobs.clients import Access
 from gcp_jobs.errors import ConfigurationRefused, NotFound
 from gcp_jobs.model import ExitInfo, JobRef, JobSpec, JobStatus
 from gcp_jobs.names import DIGEST_LABEL, RUN_KEY_LABEL, job_id
 from gcp_jobs.settings import settings
+from gcp_jobs.stragglers import TaskSight
 
 _READ_S = 30.0
 _WRITE_S = 60.0
@@ -155,11 +156,23 @@ class BatchBackend:
             page = next(iter(self._api().list_tasks(request, timeout=_READ_S).pages))
         return to_exit_info(page.tasks, status.message)
 
+    def sights(self, ref: JobRef) -> Iterator[TaskSight]:
+        """Say of each task of a job when it started, ended, and changed its state last."""
+        with explained("read the tasks", ref.name, _VIEWER, self.access):
+            yield from to_sights(self._api().list_tasks(_tasks(ref), timeout=_READ_S))
+
+    async def asights(self, ref: JobRef) -> Sequence[TaskSight]:
+        """Async form of `sights`."""
+        with explained("read the tasks", ref.name, _VIEWER, self.access):
+            api = await clients.async_client("BatchService", self.access)
+            return tuple(
+                to_sights([task async for task in await api.list_tasks(_tasks(ref), timeout=_READ_S)])
+            )
+
     def failed_tasks(self, ref: JobRef) -> tuple[int, ...]:
         """Give the indices of a terminal job's tasks that did not succeed."""
-        request = batch_v1.ListTasksRequest(parent=f"{ref.name}/taskGroups/{GROUP}", page_size=_PAGE)
         with explained("read the tasks", ref.name, _VIEWER, self.access):
-            return to_failed(self._api().list_tasks(request, timeout=_READ_S))
+            return to_failed(self._api().list_tasks(_tasks(ref, _PAGE), timeout=_READ_S))
 
     def _api(self) -> Any:
         return clients.client("BatchService", self.access)
@@ -233,6 +246,10 @@ def _listing(project: str, region: str, text: str, token: str) -> batch_v1.ListJ
         parent=f"projects/{project}/locations/{region}",
         filter=text, order_by="create_time desc", page_size=_PAGE, page_token=token,
     )  # fmt: skip
+
+
+def _tasks(ref: JobRef, page: int = _LIVE_PAGE) -> batch_v1.ListTasksRequest:
+    return batch_v1.ListTasksRequest(parent=f"{ref.name}/taskGroups/{GROUP}", page_size=page)
 
 
 def _parent(ref: JobRef) -> str:

@@ -9,6 +9,7 @@ from google.cloud import batch_v1
 
 from gcp_jobs.model import TERMINAL, ExitInfo, JobRef, JobState, JobStatus, TaskCounts
 from gcp_jobs.names import RUN_KEY_LABEL
+from gcp_jobs.stragglers import TaskSight
 
 GROUP = "group0"  # a job has exactly one task group, and Batch gives it this name
 # https://cloud.google.com/batch/docs/troubleshooting: words of status events that name the cause themselves
@@ -16,6 +17,7 @@ _REASON = re.compile(
     r"CODE_[A-Z_]+|ZONE_RESOURCE_POOL_EXHAUSTED(?:_WITH_DETAILS)?|RESOURCE_EXHAUSTED|PERMISSION_DENIED|constraints/[\w.]+"
 )
 _EXIT_CODE = re.compile(r"exit code (\d+)")
+_TASK_TO_STATE = re.compile(r"Task state is updated from \w+ to (\w+)")
 _TO_STATE = re.compile(r"Job state is set from \w+ to (\w+)")
 
 
@@ -71,6 +73,22 @@ def to_failed(tasks: Iterable[batch_v1.Task]) -> tuple[int, ...]:
     """Give the indices of the tasks that did not succeed."""
     done = batch_v1.TaskStatus.State.SUCCEEDED
     return tuple(sorted(int(t.name.rpartition("/")[2]) for t in tasks if t.status.state != done))
+
+
+def to_sights(tasks: Iterable[batch_v1.Task]) -> Iterator[TaskSight]:
+    """Read when each task began its present attempt, ended, and changed last; its events come in no order of time."""
+    states = batch_v1.TaskStatus.State
+    over = (states.SUCCEEDED, states.FAILED, states.UNEXECUTED)
+    for task in tasks:
+        seen = [
+            (at, _TASK_TO_STATE.search(e.description))
+            for e in task.status.status_events
+            if (at := _time(e.event_time))
+        ]
+        began = max((at for at, to in seen if to and to[1] == "RUNNING"), default=None)
+        last = max((at for at, _ in seen), default=None)
+        ended = last if task.status.state in over else None
+        yield TaskSight(int(task.name.rpartition("/")[2]), began, ended, last)
 
 
 def _state(job: batch_v1.Job) -> JobState:

@@ -1,6 +1,6 @@
 """Cloud Run Jobs through google.cloud.run_v2."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,11 +11,12 @@ from google.cloud import run_v2
 from gcp_jobs import clients
 from gcp_jobs.backends import cloud_run_messages as messages
 from gcp_jobs.backends.base import Change, Page, RunRequest, unheard
-from gcp_jobs.backends.cloud_run_status import to_exit_info, to_failed, to_status
+from gcp_jobs.backends.cloud_run_status import to_exit_info, to_failed, to_sights, to_status
 from gcp_jobs.backends.refusal import explained
 from gcp_jobs.clients import Access
 from gcp_jobs.errors import NotFound
 from gcp_jobs.model import ExitInfo, JobRef, JobSpec, JobStatus
+from gcp_jobs.stragglers import TaskSight
 
 _READ_S = 30.0
 _PAGE = 250  # to parse more at once would hold up the event loop
@@ -138,6 +139,21 @@ class CloudRunBackend:
             tasks = clients.client("Tasks", self.access).list_tasks(parent=status.ref.name, timeout=_READ_S)
             return to_exit_info(list(tasks))
 
+    def sights(self, ref: JobRef) -> Iterator[TaskSight]:
+        """Say of each task of an execution when it started, ended, and changed last."""
+        with explained("read the tasks", ref.name, _VIEWER, self.access):
+            yield from to_sights(
+                clients.client("Tasks", self.access).list_tasks(_tasks(ref), timeout=_READ_S)
+            )
+
+    async def asights(self, ref: JobRef) -> Sequence[TaskSight]:
+        """Async form of `sights`."""
+        with explained("read the tasks", ref.name, _VIEWER, self.access):
+            api = await clients.async_client("Tasks", self.access)
+            return tuple(
+                to_sights([task async for task in await api.list_tasks(_tasks(ref), timeout=_READ_S)])
+            )
+
     def failed_tasks(self, ref: JobRef) -> tuple[int, ...]:
         """Give the indices of a terminal execution's tasks that did not succeed."""
         with explained("read the tasks", ref.name, _VIEWER, self.access):
@@ -146,3 +162,7 @@ class CloudRunBackend:
 
     def _jobs(self) -> Any:
         return clients.client("Jobs", self.access)
+
+
+def _tasks(ref: JobRef) -> run_v2.ListTasksRequest:
+    return run_v2.ListTasksRequest(parent=ref.name, page_size=_PAGE)

@@ -1,6 +1,6 @@
 """google.cloud.run_v2.Execution and Task -> JobStatus and ExitInfo (states: CONTRACTS, "States")."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +8,7 @@ from google.cloud import run_v2
 
 from gcp_jobs.backends.base import RUN_KEY
 from gcp_jobs.model import ExitInfo, JobRef, JobState, JobStatus, TaskCounts
+from gcp_jobs.stragglers import TaskSight
 
 _Reason = run_v2.Condition.ExecutionReason
 _State = run_v2.Condition.State
@@ -90,6 +91,14 @@ def _code(task: run_v2.Task) -> int:
 def to_failed(tasks: Iterable[run_v2.Task]) -> tuple[int, ...]:
     """Give the indices of the tasks that did not succeed."""
     return tuple(sorted(task.index for task in tasks if not _succeeded(task)))
+
+
+def to_sights(tasks: Iterable[run_v2.Task]) -> Iterator[TaskSight]:
+    """Read when each task started, ended, and changed last."""
+    for task in tasks:
+        yield TaskSight(
+            task.index, _time(task.start_time), _time(task.completion_time), _time(task.update_time)
+        )
 
 
 def _succeeded(task: run_v2.Task) -> bool:

@@ -55,6 +55,11 @@ class LogFollower:
         if self._clock() >= self._due and self._pace.take():
             self._look(PAGES_A_LOOK)
 
+    def catch_up(self) -> None:
+        """Emit what is new now."""
+        self._pace.take(borrow=True)
+        self._look(PAGES_A_LOOK)
+
     def finish(self) -> None:
         """Emit the rest of a run that has ended, once late lines have had time to arrive."""
         time.sleep(settings().log_settle_seconds)

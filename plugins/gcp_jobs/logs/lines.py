@@ -22,11 +22,13 @@ class Lines:
     :param emit: called with a level of Python's logging and the line
     :param show_task: whether a line says which task of the run wrote it
     :param most: lines that are shown at once and in each hour
+    :ivar heard: when each task wrote last, in epoch nanoseconds, by its index as a text
     """
 
     def __init__(self, ref: JobRef, emit: Emit, cursor: Cursor, *, show_task: bool, most: int) -> None:
         self.ref, self.newest = ref, cursor.newest
         self._emit, self._show_task, self._flood = emit, show_task, Flood(most)
+        self.heard: dict[str, int] = {}
         self._seen = dict(cursor.seen)
         self._held: list[tuple[int, Any]] = []
         self._prune_at = PRUNE
@@ -55,6 +57,8 @@ class Lines:
             if self._seen.get(key) != stamp:
                 self._seen[key] = stamp
                 self._held.append((stamp, entry))
+                task = task_of(entry.labels)
+                self.heard[task] = max(stamp, self.heard.get(task, 0))
                 fresh = True
         return fresh
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from gcp_jobs.decision import Action, Decision, stuck
 from gcp_jobs.errors import ApiError, GcpJobsError, JobFailed
-from gcp_jobs.failure import Failure
+from gcp_jobs.failure import Failure, FailureClass
 from gcp_jobs.job_run import Carry, JobRun
 from gcp_jobs.ledger import record
 from gcp_jobs.ledger.journal import Journal
@@ -63,11 +63,36 @@ class Aftermath:
                 "%s %s waits on for machines: %s", carry.ref.noun.capitalize(), carry.ref, failure.cause
             )
             return replace(carry, patience=None)
+        return self._leave(failure, decision, status, carry)
+
+    def outrun(self, why: str, status: JobStatus, carry: Carry) -> Carry | JobStatus:
+        """Run again elsewhere what went silent, once its cancel is confirmed, within the budget of host_lost.
+
+        Gives the status instead where the run ended by itself meanwhile.
+
+        :param why: which task is silent, and for how long
+        """
+        failure = Failure(
+            FailureClass.HOST_LOST, why, "Find out in its log what the task last did.", evidence=why
+        )
+        decision = self.attempts.leaving.next(
+            failure, self.log, carry.deadline, lambda: self._failed_tasks(carry.ref)
+        )
+        if decision.action is Action.STOP:
+            self.log.warning(
+                "%s %s is waited for all the same: %s", carry.ref.noun.capitalize(), carry.ref, decision.why
+            )
+            return replace(carry, watch={**(carry.watch or {}), "again": False})
+        return self._leave(failure, decision, status, carry)
+
+    def _leave(
+        self, failure: Failure, decision: Decision, status: JobStatus, carry: Carry
+    ) -> Carry | JobStatus:
         self.log.warning("%s %s: %s", carry.ref.noun.capitalize(), carry.ref, failure.cause)
         ended = self.run.end(carry.ref)
         if ended is None:
             raise GcpJobsError(
-                f"the {carry.ref.noun} waits for machines and does not end", where=carry.ref.name,
+                f"{failure.cause}, and the {carry.ref.noun} does not end", where=carry.ref.name,
                 todo="Cancel it by hand, then clear the task.",
             )  # fmt: skip
         if ended.state not in (JobState.CANCELLED, JobState.GONE):
@@ -85,7 +110,11 @@ class Aftermath:
         self.journal.write()
         self.log.warning("Attempt %d (%s) failed: %s. %s", number, carry.ref, failure.cause, decision.why)
         return replace(
-            carry, history=history.to_dict(), patience=None, not_before=time.time() + decision.delay_s
+            carry,
+            history=history.to_dict(),
+            patience=None,
+            watch=None,
+            not_before=time.time() + decision.delay_s,
         )
 
     def _failed_tasks(self, ref: JobRef) -> tuple[int, ...]:

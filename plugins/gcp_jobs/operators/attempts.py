@@ -9,12 +9,13 @@ from typing import Any, Self
 
 from gcp_jobs import ladder
 from gcp_jobs.breaker import Breakers
-from gcp_jobs.decision import Action, Decision, History, decide
+from gcp_jobs.decision import Action, Decision, History, decide, elsewhere
 from gcp_jobs.failure import Failure
 from gcp_jobs.ladder import Rung
 from gcp_jobs.ledger.pending import StateStore
 from gcp_jobs.policy import Array, Policy
 from gcp_jobs.settings import settings
+from gcp_jobs.stragglers import SIBLINGS
 from gcp_jobs.template import JobTemplate
 from gcp_jobs.waiting import Log
 
@@ -86,6 +87,14 @@ class Attempts:
         found = ladder.higher(self.history.own, here, rungs, self.blocked())
         return float(self.policy.ladder.patience) if found else None
 
+    @property
+    def watch(self) -> dict[str, Any] | None:
+        """How to look for silent tasks, None where there is nothing to compare them with."""
+        policy = self.policy
+        if policy.heartbeat is None and self.template.spec.task_count <= SIBLINGS:
+            return None
+        return {"heartbeat": policy.heartbeat, "again": policy.idempotent}
+
     def told(self) -> list[dict[str, Any]]:
         """The attempts that failed, as the result tells of them."""
         return [
@@ -106,6 +115,11 @@ class Attempts:
             return found is not None and found.place(project, rung).open
 
         return blocked
+
+    @property
+    def leaving(self) -> Self:
+        """The same attempts, but by a policy that leaves a place where a task went silent."""
+        return replace(self, template=replace(self.template, policy=elsewhere(self.policy)))
 
     def next(
         self, failure: Failure, log: Log, deadline: float | None, failed_tasks: Callable[[], tuple[int, ...]]

@@ -18,7 +18,7 @@ from gcp_jobs.ledger.journal import Journal
 from gcp_jobs.ledger.record import Source, entry_of
 from gcp_jobs.links import log_url, urls
 from gcp_jobs.model import JobRef, JobSpec, JobState, JobStatus
-from gcp_jobs.once import CLOCK_SKEW, Intent, StateStore, oldest
+from gcp_jobs.once import CLOCK_SKEW, Attempt, Intent, StateStore, oldest
 from gcp_jobs.operators.aftermath import Aftermath
 from gcp_jobs.operators.arguments import JobArguments
 from gcp_jobs.operators.attempts import Attempts, recall, remember
@@ -83,13 +83,13 @@ class JobOperator(JobArguments):
                 kind = RefusedForGood if event.get("permanent") else ApiError
                 raise kind(f"the wait broke: {event['error']}", where=carry.ref.name)
             status = run.read(carry.ref, event.get("state", ""), event.get("said", ""))
-            if not status.terminal and not timed_out and event["outcome"] != "stuck":
+            if not status.terminal and not timed_out and event["outcome"] not in ("stuck", "straggling"):
                 self.log.info("%s %s is %s after all: waiting on", carry.ref.noun, carry.ref, status.state)
                 self._defer(carry, event["cursor"])
             follower = None if event.get("log_told") else run.follower(carry, event["cursor"])
             if follower and status.terminal:
                 follower.finish()
-            found = self._settle(context, status, carry, timed_out=timed_out)
+            found = self._settle(context, status, carry, timed_out=timed_out, silent=event.get("why", ""))
             if isinstance(found, Carry):
                 self._defer(found, event["cursor"])
             return found
@@ -107,7 +107,7 @@ class JobOperator(JobArguments):
             journal.write()
 
         store = context.get("task_state_store")
-        started = run.start(attempt_of(context), store, request, spec, manage=self._manages(), told=told)
+        started = run.start(self._attempt(context), store, request, spec, manage=self._manages(), told=told)
         self._own(context, started.ref)
         mine = self._attempts
         entry = journal.started(
@@ -119,6 +119,7 @@ class JobOperator(JobArguments):
         return Carry(
             started.ref, deadline, spec.digest if spec else "", many, entry,
             history=mine.history.to_dict() if mine else None, patience=mine.patience if mine else None,
+            watch=mine.watch if mine else None,
         )  # fmt: skip
 
     def _wait(self, context: "Context", carry: Carry) -> dict[str, Any]:
@@ -127,8 +128,9 @@ class JobOperator(JobArguments):
             run = self._run()
             ended = run.wait(carry)
             found = self._settle(
-                context, ended.status or run.read(carry.ref), carry, timed_out=ended.timed_out
-            )
+                context, ended.status or run.read(carry.ref), carry, timed_out=ended.timed_out,
+                silent=ended.straggling,
+            )  # fmt: skip
             if not isinstance(found, Carry):
                 return found
             carry = found
@@ -142,12 +144,15 @@ class JobOperator(JobArguments):
         time.sleep(max(0.0, until - time.time()))
 
     def _settle(
-        self, context: "Context", status: JobStatus, carry: Carry, *, timed_out: bool
+        self, context: "Context", status: JobStatus, carry: Carry, *, timed_out: bool, silent: str = ""
     ) -> dict[str, Any] | Carry:
-        """Give the result, or what to wait for next: the same run, or the time of the next attempt."""
+        """Give the result, or what to wait for next: the same run, or the time of the next attempt.
+
+        :param silent: says which task of a run that goes on has been silent for too long
+        """
         after = self._aftermath(context)
         if after and not status.terminal and not timed_out:
-            found = after.unstick(status, carry)
+            found = after.outrun(silent, status, carry) if silent else after.unstick(status, carry)
             if isinstance(found, Carry):
                 self._unfinished = None if found.not_before is not None else carry.ref
                 return found
@@ -239,6 +244,10 @@ class JobOperator(JobArguments):
             self._attempts, self._run(), self._told(), store, clear_number, last_try(context), self.log
         )
 
+    def _attempt(self, context: "Context") -> Attempt:
+        """Say which run this task means."""
+        return attempt_of(context)
+
     def _memory(self, context: "Context") -> tuple[StateStore | None, int]:
         return context.get("task_state_store"), attempt_of(context).clear_number
 
@@ -279,6 +288,7 @@ class JobOperator(JobArguments):
             show_task=carry.show_task,
             carry=carry.to_dict(),
             patience=carry.patience,
+            watch=dict(carry.watch) if carry.watch else None,
         )
         self._let_kill_finish()
         self.defer(trigger=trigger, method_name="execute_complete")

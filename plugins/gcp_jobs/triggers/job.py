@@ -16,12 +16,14 @@ from gcp_jobs.hub import hub_for
 from gcp_jobs.logs import Cursor, Following, source_for
 from gcp_jobs.model import JobRef
 from gcp_jobs.waiting import Ended, adrive, end, wait
+from gcp_jobs.watch import Watch
 
 
 class JobTrigger(BaseTrigger):
     """
     Fires once, when the run is over: {"outcome": "ended" | "timed_out" | "error", "error", "cursor", "carry", ...}.
-    Outcome "stuck": it is not over, but has wanted machines for longer than `patience`.
+    Outcome "stuck": it is not over, but has wanted machines for longer than `patience`; "straggling": a task of it has
+    been silent for too long (`why`), and the job may be run again elsewhere.
 
     The verdict itself is read again by whoever resumes: an event is a hint. `log_told`: the log needs no more look.
     `state` and `said` are what was seen of the run last, for when it is gone by then.
@@ -35,6 +37,7 @@ class JobTrigger(BaseTrigger):
     :param follow_log: whether to bring the run's log into the task log
     :param show_task: whether each line says which task of the run wrote it
     :param patience: seconds for which the run may want machines before it starts, None for ever
+    :param watch: how to look for silent tasks (gcp_jobs.watch), None for not at all
     :param carry: given back in the event as it is (`airflow dags test` loses a deferral's kwargs)
     """
 
@@ -50,16 +53,18 @@ class JobTrigger(BaseTrigger):
         show_task: bool = False,
         carry: dict[str, Any] | None = None,
         patience: float | None = None,
+        watch: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.ref, self.access, self.deadline, self.period = ref, access, deadline, period
         self.claim, self.cursor, self.follow_log, self.show_task = claim, cursor, follow_log, show_task
-        self.carry, self.patience = carry or {}, patience
+        self.carry, self.patience, self.watch = carry or {}, patience, watch
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Give class path and arguments: a triggerer rebuilds the trigger from these alone."""
         names = (
             "ref", "access", "deadline", "period", "claim", "cursor", "follow_log", "show_task", "carry", "patience",
+            "watch",
         )  # fmt: skip
         return "gcp_jobs.triggers.job.JobTrigger", {name: getattr(self, name) for name in names}
 
@@ -70,14 +75,16 @@ class JobTrigger(BaseTrigger):
         try:
             async with self._following(ref) as following:
                 try:
-                    ended = await self._wait(ref)
-                    if following and not ended.stuck:
+                    ended = await self._watched(ref, following)
+                    if following and not ended.stuck and not ended.straggling:
                         await following.finish(_age_s(ended))
                         told = True
                 finally:
                     cursor = following.cursor if following else cursor
             outcome = "timed_out" if ended.timed_out else "stuck" if ended.stuck else "ended"
             event: dict[str, Any] = {"outcome": outcome}
+            if ended.straggling:
+                event = {"outcome": "straggling", "why": ended.straggling}
             if ended.status:
                 event |= {"state": str(ended.status.state), "said": ended.status.message}
         except asyncio.CancelledError:
@@ -94,6 +101,24 @@ class JobTrigger(BaseTrigger):
             event = {"outcome": "error", "error": f"{type(error).__name__}: {error}", "permanent": False}
         at = {"at": time.time(), "cursor": cursor.to_dict(), "log_told": told}
         yield TriggerEvent({**event, **at, "carry": self.carry})
+
+    async def _watched(self, ref: JobRef, following: Following | None) -> Ended:
+        """Wait, and look for silent tasks beside, where that is wanted; who does not hear the log cannot."""
+        if self.watch is None or following is None:
+            return await self._wait(ref)
+        backend = await asyncio.to_thread(self.backend, ref)
+        watch = Watch.of(self.watch, ref, backend, following.lines, self.log, sole=not self.show_task)
+        waiting, watching = (
+            asyncio.ensure_future(self._wait(ref)),
+            asyncio.ensure_future(watch.run(following.whole)),
+        )
+        try:
+            await asyncio.wait({waiting, watching}, return_when=asyncio.FIRST_COMPLETED)
+            return waiting.result() if waiting.done() else Ended(None, straggling=watching.result())
+        finally:
+            for each in (waiting, watching):
+                each.cancel()
+            await asyncio.gather(waiting, watching, return_exceptions=True)
 
     async def _wait(self, ref: JobRef) -> Ended:
         """Wait on the process' hub where there is one, else by reads of our own."""
