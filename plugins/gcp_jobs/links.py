@@ -1,4 +1,4 @@
-"""Extra links of a task: to its job and to the log of that, in Google's console or on the emulator's pages."""
+"""Extra links of a task: to its job, the log and the report of that, at Google or at the emulator."""
 
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -64,6 +64,18 @@ class BatchLogLink(BaseOperatorLink):
         return _of(operator, self.xcom_key)
 
 
+@attrs.define()
+class ReportLink(BaseOperatorLink):
+    """What the job leaves for people to read."""
+
+    name = "Report"
+    xcom_key = "gcp_jobs_report_link"
+
+    def get_link(self, operator: "BaseOperator", *, ti_key: "TaskInstanceKey") -> str:
+        """Give the URL; before the job has ended there may be nothing behind it."""
+        return report_url(getattr(operator, "report_uri", None) or "")
+
+
 def urls(ref: JobRef) -> dict[str, str]:
     """URLs of a run by the XCom key of their link."""
     if ref.on_batch:
@@ -91,6 +103,19 @@ def log_url(ref: JobRef) -> str:
         f'log_id("batch_task_logs")\nlabels.job_uid="{ref.uid}"' if ref.on_batch else _execution_query(ref)
     )
     return f"{CONSOLE}/logs/query;query={quote(query, safe='')}?project={ref.project}"
+
+
+def report_url(uri: str) -> str:
+    """Where to read an object, given as gs://bucket/name, in a browser; empty for anything else."""
+    scheme, _, rest = uri.partition("://")
+    bucket, _, name = rest.partition("/")
+    if scheme != "gs" or not name:
+        return ""
+    local = settings().gcp_emulator_url
+    if local:
+        return f"{local}/storage/v1/b/{bucket}/o/{quote(name, safe='')}?alt=media"
+    # asks who reads: https://docs.cloud.google.com/storage/docs/request-endpoints#cookieauth
+    return f"https://storage.cloud.google.com/{bucket}/{quote(name)}"
 
 
 def _execution_query(ref: JobRef) -> str:

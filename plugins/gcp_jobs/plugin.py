@@ -2,11 +2,13 @@
 
 from airflow.plugins_manager import AirflowPlugin
 
-from gcp_jobs.links import BatchJobLink, BatchLogLink, ExecutionLink, LogLink
+from gcp_jobs.links import BatchJobLink, BatchLogLink, ExecutionLink, LogLink, ReportLink
 
 
 class GcpJobsPlugin(AirflowPlugin):
     """Links of our operators, known to the web server."""
 
     name = "gcp_jobs"
-    operator_extra_links = [ExecutionLink(), LogLink(), BatchJobLink(), BatchLogLink()]  # noqa: RUF012 - read off the class
+    operator_extra_links = [  # noqa: RUF012 - read off the class
+        ExecutionLink(), LogLink(), BatchJobLink(), BatchLogLink(), ReportLink(),
+    ]  # fmt: skip

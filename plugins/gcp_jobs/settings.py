@@ -235,6 +235,12 @@ class Settings(BaseSettings):
         "dog_breeds_raw", pattern=r"^\w+$", description="Dataset that breeds land in."
     )
     ingestion_api_base_url: Url = Field("https://api.thedogapi.com/v1", description="The dog API.")
+    tables_dataset: str = Field(
+        "dog_breeds", pattern=r"^[a-z][a-z0-9_]*$", description="Dataset of dog_breeds_tables."
+    )
+    reports_bucket: Optional = Field(
+        None, description="Bucket that jobs leave their reports in, by a mount; unset: no reports."
+    )
     bigquery_location: str = Field("US", min_length=1, description="Location of BigQuery datasets.")
     # the embedded Google Cloud, in Google's own way of naming emulators
     cloud_run_emulator_host: HostPort = Field(

@@ -46,7 +46,7 @@ def test_the_plugins_folder_loads_once_and_nothing_twice(tmp_path: Path) -> None
     found = find(env)
     assert found["plugins"] == 1
     assert found["errors"] == {}
-    assert found["links"] == ["Batch job", "Batch log", "Cloud Run execution", "Cloud Run log"]
+    assert found["links"] == ["Batch job", "Batch log", "Cloud Run execution", "Cloud Run log", "Report"]
     assert found["doubles"] == [], "Airflow has executed package files as top-level modules"
 
 

@@ -4,7 +4,15 @@ from typing import Any
 
 import pytest
 
-from gcp_jobs.links import BatchJobLink, BatchLogLink, ExecutionLink, LogLink, urls
+from gcp_jobs.links import (
+    BatchJobLink,
+    BatchLogLink,
+    ExecutionLink,
+    LogLink,
+    ReportLink,
+    report_url,
+    urls,
+)
 from gcp_jobs.model import JobRef
 from gcp_jobs.operators.cloud_run import CloudRunJobOperator
 from gcp_jobs.settings import settings
@@ -76,3 +84,21 @@ def test_deferring_is_the_default_unless_airflow_is_told_otherwise(
         monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", value)
     assert CloudRunJobOperator(task_id="t", job_name="j").deferrable is defers
     assert CloudRunJobOperator(task_id="t", job_name="j", deferrable=not defers).deferrable is not defers
+
+
+def test_a_report_opens_in_the_browser_there_and_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    operator = CloudRunJobOperator(task_id="t", job_name="j", report_uri="gs://b/tables/run 1.html")
+    assert (
+        ReportLink().get_link(operator, ti_key=None)
+        == "https://storage.cloud.google.com/b/tables/run%201.html"
+    )  # type: ignore[arg-type]
+    monkeypatch.setenv("GCP_EMULATOR_URL", "http://127.0.0.1:8086")
+    settings.cache_clear()
+    assert report_url("gs://b/tables/run 1.html") == (
+        "http://127.0.0.1:8086/storage/v1/b/b/o/tables%2Frun%201.html?alt=media"
+    )
+
+
+def test_a_task_without_a_report_shows_no_link_to_one() -> None:
+    names = [link.name for link in CloudRunJobOperator(task_id="t", job_name="j").operator_extra_links]
+    assert "Report" not in names

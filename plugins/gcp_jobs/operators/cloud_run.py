@@ -1,12 +1,14 @@
 """CloudRunJobOperator: runs a Cloud Run job once an attempt, waits for it, follows its log, says why it failed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from airflow.sdk import BaseOperatorLink
 
 from gcp_jobs.backends.base import JobBackend, RunRequest
 from gcp_jobs.clients import Access
 from gcp_jobs.errors import TemplateError
-from gcp_jobs.links import ExecutionLink, LogLink
+from gcp_jobs.links import ExecutionLink, LogLink, ReportLink
 from gcp_jobs.model import JobRef, JobSpec
 from gcp_jobs.operators.context import identity_of
 from gcp_jobs.operators.job import JobOperator
@@ -45,12 +47,13 @@ class CloudRunJobOperator(JobOperator):
     :param manage_job: whether to create or update the job to match template or spec before running it. Default: only
         where GCP_JOBS_ENVIRONMENT is local or dev; elsewhere the deployment writes jobs and drift is reported.
     :param cancel_on_kill: whether the execution is cancelled when a user ends the task.
+    :param report_uri: gs://bucket/name of what the job leaves for people to read; the task links to it. (templated)
     """
 
-    operator_extra_links = (ExecutionLink(), LogLink())
+    operator_extra_links: Collection[BaseOperatorLink] = (ExecutionLink(), LogLink())
     template_fields: Sequence[str] = (
         "project_id", "region", "gcp_conn_id", "impersonation_chain", "job_name", "overrides",
-        "polling_period_seconds", "timeout_seconds", "transport", "template", "spec", "args", "env",
+        "polling_period_seconds", "timeout_seconds", "transport", "template", "spec", "args", "env", "report_uri",
     )  # fmt: skip
     template_fields_renderers: ClassVar[dict[str, str]] = {
         **JobOperator.template_fields_renderers, "overrides": "json",
@@ -81,6 +84,7 @@ class CloudRunJobOperator(JobOperator):
         env: Mapping[str, str] | None = None,
         manage_job: bool | None = None,
         cancel_on_kill: bool = True,
+        report_uri: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -92,6 +96,9 @@ class CloudRunJobOperator(JobOperator):
         self.overrides = overrides
         self.use_regional_endpoint = use_regional_endpoint
         self.manage_job = manage_job
+        self.report_uri = report_uri
+        if report_uri:
+            self.operator_extra_links = (*self.operator_extra_links, ReportLink())
 
     def _access(self) -> Access:
         region = self._job(self._template()).region if self.use_regional_endpoint else ""
