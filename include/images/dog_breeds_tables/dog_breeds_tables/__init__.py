@@ -1,0 +1,1 @@
+"""The job that makes checked, documented tables of the breeds: dbt, its figures, a report."""
