@@ -22,6 +22,7 @@ from gcp_emulator.faults.book import Book
 from gcp_emulator.faults.calls import CallFaults
 from gcp_emulator.faults.delivery import Delivery
 from gcp_emulator.faults.supply import FaultySupply
+from gcp_emulator.json_api import JsonApi
 from gcp_emulator.logs.batch import BatchLogs
 from gcp_emulator.logs.sinks import Sinks
 from gcp_emulator.logs.store import LogStore
@@ -49,6 +50,7 @@ from gcp_emulator.services.tasks import Tasks
 from gcp_emulator.site.routes import Site
 from gcp_emulator.site.world import World
 from gcp_emulator.storage.changes import threadsafe
+from gcp_emulator.storage.routes import StorageRoutes
 from gcp_emulator.storage.shelf import Shelf
 from gcp_emulator.store import Store
 from gcp_emulator.usage import Usage
@@ -121,13 +123,17 @@ class Emulator:
         if options.state is not None:
             self._closing.enter_context(lock(options.state))
         store = self._closing.enter_context(closing(open_store(options.state)))
-        dispatcher = Dispatcher(self._services(folder, store, logs), calls, CallFaults(self._faults))
+        faults = CallFaults(self._faults)
+        dispatcher = Dispatcher(self._services(folder, store, logs), calls, faults)
         server, grpc_port = await rpc.serve(dispatcher, options.host, options.grpc_port)
         self._closing.push_async_callback(server.stop, GRACE_S)
         about: dict[str, Any] = {"project": options.project, "logs": logs.counts, "sinks": self._sinks.counts}
         site = Site(self._world(store, logs, calls)).routes()
+        storage = StorageRoutes(self._shelf, JsonApi(calls, faults), self._check_topic).routes()
         page = web.Server(
-            rest.application(dispatcher, calls, self._faults, about, site), options.host, options.rest_port
+            rest.application(dispatcher, calls, self._faults, about, [*site, *storage]),
+            options.host,
+            options.rest_port,
         )
         rest_port = await page.start()
         self._closing.push_async_callback(page.stop)
@@ -189,6 +195,11 @@ class Emulator:
         shelf = Shelf(state, mounted, aside, str(PROJECT_NUMBER), publish)
         self._closing.callback(shelf.close)
         return shelf
+
+    def _check_topic(self, topic: str) -> None:
+        """NotFound for a topic that the embedded Pub/Sub has not; another one cannot be asked."""
+        if not self._options.pubsub:
+            self._pubsub.topics.find(topic)
 
     def _batch_parts(
         self, store: Store, runtime: Runtime, around: Surroundings, logs: LogStore, usage: Usage, folder: Path

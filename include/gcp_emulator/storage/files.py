@@ -53,13 +53,19 @@ class Digest:
 class Draft(Digest):
     """A file that is to become an object. Blocking."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, resume: bool = False) -> None:
+        """`resume` goes on with the bytes that an emulator before has put there."""
         super().__init__()
         self.path = path
-        self._file: BinaryIO = path.open("wb")
+        if resume and path.exists():
+            with path.open("rb") as file:
+                while data := file.read(CHUNK):
+                    self.count(data)
+        self._file: BinaryIO = path.open("ab" if resume else "wb")
 
     def write(self, data: bytes) -> None:
         self._file.write(data)
+        self._file.flush()  # an upload under way outlives this process
         self.count(data)
 
     def add(self, source: BinaryIO, start: int = 0, length: int | None = None) -> None:

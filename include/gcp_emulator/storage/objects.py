@@ -18,6 +18,7 @@ EDITABLE = (
     "cacheControl", "contentDisposition", "contentEncoding", "contentLanguage", "contentType", "customTime",
     "eventBasedHold", "temporaryHold", "metadata", "acl", "contexts",
 )  # fmt: skip
+NOTHING: Mapping[str, Any] = {}
 CLASSES = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")
 
 
@@ -53,10 +54,19 @@ class Objects:
         return self.files.draft()
 
     def write(
-        self, bucket: str, name: str, draft: Draft, given: Mapping[str, Any], conditions: Conditions = NONE
+        self,
+        bucket: str,
+        name: str,
+        draft: Draft,
+        given: Mapping[str, Any],
+        conditions: Conditions = NONE,
+        more: Mapping[str, Any] = NOTHING,
     ) -> Record:
-        """Make the draft a new generation; `given` is the metadata of the client, hashes in it are compared."""
-        fields = fields_of(given)
+        """Make the draft a new generation; `given` is the metadata of the client, hashes in it are compared.
+
+        `more` are fields that a client cannot set.
+        """
+        fields = {**fields_of(given), **more}
         self._look(bucket, check_object(name))
         draft.close()
         check_hashes(given, draft)
