@@ -57,6 +57,10 @@ record-waits: setup ## once a release: what its waits leave in Airflow's databas
 bench-ingest: setup ## the ingestion beside a plain dlt pipeline (BREEDS_JSON: a real answer of the API)
 	@$(CLEAN) PYTHONPATH=include $(PY) benchmarks/ingest.py
 
+.PHONY: quality-check
+quality-check: setup ## ingestion and tables on a real answer of the API (BREEDS_JSON), every record accounted for
+	@$(LAPTOP) quality-check
+
 .PHONY: bench-waiting
 bench-waiting: setup ## waits for up to 50,000 jobs, beside the stock provider's (fewer: ARGS='--stock 100 --ours 100')
 	@$(CLEAN) PYTHONPATH=include $(PY) benchmarks/waiting.py $(ARGS)

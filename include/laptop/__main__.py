@@ -31,6 +31,14 @@ def up(state: State = STATE) -> None:
     main(state)
 
 
+@app.command("quality-check")
+def quality_check(state: State = STATE) -> None:
+    """Ingestion and tables on a real answer of the API ($BREEDS_JSON), counted and checked."""
+    from laptop.quality import main
+
+    main(state)
+
+
 @app.command("compose-test")
 def compose_test(state: State = STATE) -> None:
     """The stack of docker-compose.yaml: built, run, taken down."""

@@ -24,7 +24,13 @@ FOREIGN = (
     "PYTHONPATH",
     "PYTHONDONTWRITEBYTECODE",
 )
-OURS_BY_DEFAULT = {"GCP_JOBS_LOG_SETTLE_SECONDS": "0.5"}  # the emulator shows a line as soon as it is written
+DESTINATION = "GCP_JOBS_INGESTION_DESTINATION"
+DATASETS = {"GCP_JOBS_INGESTION_DATASET": "dog_breeds_raw", "GCP_JOBS_TABLES_DATASET": "dog_breeds"}
+REPORTS = f"{PROJECT}-reports"
+OURS_BY_DEFAULT = DATASETS | {
+    "GCP_JOBS_LOG_SETTLE_SECONDS": "0.5",  # the emulator shows a line as soon as it is written
+    DESTINATION: "duckdb",
+}
 FOREIGN_ENDINGS = ("_EMULATOR_HOST",)
 LIVE_API = "GCP_JOBS_INGESTION_API_BASE_URL"
 API_KEY = "DOG_API_KEY"
@@ -92,7 +98,7 @@ def airflow(place: Place, cloud: Mapping[str, str], api_base_url: str) -> dict[s
             "GCP_JOBS_AIRFLOW_SERVICE_ACCOUNT": account("airflow"),
             "GCP_JOBS_STATUS_TOPIC": STATUS_TOPIC,
             "GCP_JOBS_TEMPLATE_FOLDERS": str(ROOT / "include" / "job_templates"),
-            "GCP_JOBS_INGESTION_DESTINATION": "duckdb",
+            "GCP_JOBS_REPORTS_BUCKET": REPORTS,
             "GCP_JOBS_INGESTION_DUCKDB_PATH": str(place.duckdb),
             "GCP_JOBS_INGESTION_API_BASE_URL": api_base_url,
             "PYTHONUNBUFFERED": "1",

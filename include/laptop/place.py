@@ -6,6 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 STATE = ROOT / ".state"
 INGESTION = "dog_breeds_ingestion"
+TABLES = "dog_breeds_tables"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from laptop import environment, services, summary
 from laptop.child import Child, ChildFailed
-from laptop.place import INGESTION, ROOT, Place
+from laptop.landed import landed
+from laptop.place import ROOT, Place
 from laptop.progress import Progress
 
 
 @contextmanager
-def _alone(place: Place) -> Iterator[None]:
+def alone(place: Place) -> Iterator[None]:
+    """One command at a time in a place."""
     with (place.state / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -36,33 +38,35 @@ def migrate(place: Place, env: Mapping[str, str], progress: Progress) -> None:
     progress.say("Airflow's database is ready")
 
 
-def _airflow(place: Place, env: Mapping[str, str], dag_id: str, progress: Progress) -> None:
+def dag(place: Place, env: Mapping[str, str], dag_id: str, progress: Progress) -> None:
+    """Runs a DAG in the Airflow of this place and tells what it does; ChildFailed when it fails."""
     migrate(place, env, progress)
-    with Child("dag", ["airflow", "dags", "test", dag_id], env, place.logs, ROOT) as dag:
-        progress.say(f"airflow dags test {dag_id} (its whole output: {dag.log})")
-        with dag.log.open() as output:
+    with Child("dag", ["airflow", "dags", "test", dag_id], env, place.logs, ROOT) as test:
+        progress.say(f"airflow dags test {dag_id} (its whole output: {test.log})")
+        with test.log.open() as output:
 
             def ended() -> bool:
                 for line in output:
                     if told := summary.telling(line):
                         progress.say(told)
-                return dag.ended()
+                return test.ended()
 
             progress.wait(ended, "the DAG runs", timeout_s=600)
-        dag.finish(progress, dag_id)
+        test.finish(progress, dag_id)
 
 
 def main(state: Path, dag_id: str) -> None:
     """Exit code 0 only when the DAG succeeded."""
     progress = Progress()
     place = Place.of("run", state)
-    with _alone(place), ExitStack() as stack:
+    with alone(place), ExitStack() as stack:
         try:
             exports, api = services.start(stack, place, progress)
             env = environment.airflow(place, exports, api)
             since = datetime.now(UTC)
-            _airflow(place, env, dag_id, progress)
-            summary.show(place, exports, since, progress.seconds, rows=dag_id == INGESTION)
+            dag(place, env, dag_id, progress)
+            left = landed(place, env, exports["GCP_EMULATOR_URL"], dag_id)
+            summary.show(place, exports, since, progress.seconds, left)
         except ChildFailed as error:
             sys.exit(f"run: {error}")
         except KeyboardInterrupt:

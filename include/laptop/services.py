@@ -3,9 +3,10 @@
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
-from laptop import cloud, environment
+from laptop import buckets, cloud, environment
 from laptop.child import Child
 from laptop.place import Place
 from laptop.progress import Progress
@@ -19,17 +20,24 @@ def _serve(stack: ExitStack, place: Place, progress: Progress, name: str, *argv:
     return stack.enter_context(child).ready(file, progress)
 
 
-def start(stack: ExitStack, place: Place, progress: Progress) -> tuple[Mapping[str, str], str]:
-    """Starts emulator and sample API; returns the emulator's exports and the API's base URL."""
+def start(
+    stack: ExitStack, place: Place, progress: Progress, records: Path | None = None
+) -> tuple[Mapping[str, str], str]:
+    """Starts emulator and sample API; returns the emulator's exports and the API's base URL.
+
+    `records`: a JSON file that the API serves instead of its sample.
+    """
     key = environment.api_key(place)
     kept = (f"--env-cache={place.image_environments}", f"--state={place.emulator_state}")
     ours = ("--grpc-port=0", "--rest-port=0", f"--parent={os.getpid()}")
     emulator = _serve(stack, place, progress, "gcp_emulator", *ours, *kept)
     progress.say(f"embedded Google Cloud: gRPC {emulator['grpc']}, REST {emulator['rest']}")
     cloud.deploy(emulator["grpc"], key)
+    buckets.keep(emulator["rest"], environment.REPORTS)
     if live := environment.live_api():
         progress.say(f"breeds come from {live}")
         return emulator["env"], live
-    api = str(_serve(stack, place, progress, "breeds_api", "--port=0", f"--api-key={key}")["url"])
-    progress.say(f"sample breeds API: {api}")
+    served = (f"--records={records.resolve()}",) if records else ()
+    api = str(_serve(stack, place, progress, "breeds_api", "--port=0", f"--api-key={key}", *served)["url"])
+    progress.say(f"breeds API: {api}, {records.name}" if records else f"sample breeds API: {api}")
     return emulator["env"], api

@@ -4,11 +4,10 @@ import re
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 
-import duckdb
 from rich.console import Console
 from rich.table import Table
 
@@ -17,7 +16,6 @@ from laptop.place import ROOT, Place
 from laptop.ran import ran
 
 LABEL = 14
-DATASET_TABLE = "dog_breeds_resource"
 _LINE = re.compile(r"^\S+ \[\w+ *\] (?P<text>.*?)\s+\[[\w.]*gcp_jobs[\w.]*\]")
 
 
@@ -25,23 +23,6 @@ def telling(line: str) -> str | None:
     """The text of an Airflow log line that a person wants to see while the DAG runs, else None."""
     found = _LINE.match(line)
     return found["text"] if found else None
-
-
-def landed(place: Place) -> tuple[str, int, list[str]]:
-    """Table, number of rows and three breeds, read back from the destination."""
-    with duckdb.connect(str(place.duckdb), read_only=True) as destination:
-        found = destination.execute(
-            "select table_schema from information_schema.tables where table_name = ? order by table_schema",
-            [DATASET_TABLE],
-        ).fetchone()
-        if found is None:
-            raise LookupError(f"no table {DATASET_TABLE} in {place.duckdb}")
-        table = f"{found[0]}.{DATASET_TABLE}"
-        rows = destination.execute(f"select count(*) from {table}").fetchone()
-        names = destination.execute(
-            f"select breed_json ->> '$.name' from {table} order by row_id limit 3"
-        ).fetchall()
-    return table, int(rows[0]) if rows else 0, [str(name) for (name,) in names]
 
 
 def record(place: Place, run: str) -> str:
@@ -57,8 +38,10 @@ def _near(path: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def show(place: Place, exports: Mapping[str, str], since: datetime, seconds: float, *, rows: bool) -> None:
-    """Prints what ran after `since`, with the destination's `rows` or without; emulator and destination are asked."""
+def show(
+    place: Place, exports: Mapping[str, str], since: datetime, seconds: float, left: Iterable[tuple[str, str]]
+) -> None:
+    """Prints what ran after `since` and what it `left` (label, text); the emulator is asked."""
     console = Console(width=None if sys.stdout.isatty() else 140)
     told = Table(show_header=False, box=None, pad_edge=False)
     told.add_column(no_wrap=True, min_width=LABEL)
@@ -68,10 +51,8 @@ def show(place: Place, exports: Mapping[str, str], since: datetime, seconds: flo
         told.add_row(f"{each.product} job", each.job)
         told.add_row("execution" if each.product == "Cloud Run" else "state", each.outcome)
         told.add_row("container time", f"{each.seconds:.1f} s")
-    if rows:
-        table, count, breeds = landed(place)
-        told.add_row("landed", f"{count} rows in {table} ({', '.join(breeds)}, ...)")
-        told.add_row("destination", str(place.duckdb))
+    for label, text in left:
+        told.add_row(label, text)
     told.add_row("all in all", f"{seconds:.1f} s")
     told.add_row(
         "look next", f"logs: {place.logs}  |  Airflow's home: {place.airflow_home}  |  the UI: make up"

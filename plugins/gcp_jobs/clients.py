@@ -217,11 +217,15 @@ def caller_of(access: Access) -> str:
 
 
 def credentials(access: Access) -> tuple[Any, str | None]:
-    """Give Google credentials and the default project of a connection, for libraries that make their own clients.
+    """Give Google credentials and the default project of a connection, for BigQuery's own clients and dlt.
 
     :raises ConnectionMissing: Airflow does not know `access.gcp_conn_id`
     """
     hook = _hook(_connection(access), access)
+    if settings().bigquery_emulator_host:
+        from google.oauth2.credentials import Credentials
+
+        return Credentials(token=caller(access, hook)), settings().project
     found: tuple[Any, str | None] = hook.get_credentials_and_project_id()
     return found
 

@@ -260,6 +260,13 @@ class Settings(BaseSettings):
         validation_alias="MONITORING_EMULATOR_HOST",
         description="host:port of a local Cloud Monitoring.",
     )
+    bigquery_emulator_host: Annotated[
+        Url | None, BeforeValidator(_none_if_empty), AfterValidator(_not_in_production)
+    ] = Field(
+        None,
+        validation_alias="BIGQUERY_EMULATOR_HOST",
+        description="Address of a local BigQuery, with http://.",
+    )
     gcp_emulator_url: Annotated[Url | None, BeforeValidator(_none_if_empty)] = Field(
         None, validation_alias="GCP_EMULATOR_URL", description="The emulator's REST address and pages."
     )
