@@ -1,8 +1,8 @@
 """REST: Google's JSON over HTTP for the same methods as gRPC, and the emulator's own pages."""
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeAlias
 
 from google.protobuf import json_format
 from starlette.applications import Starlette
@@ -25,20 +25,23 @@ HTTP_STATUS = {
     "PERMISSION_DENIED": 403, "UNAUTHENTICATED": 401, "RESOURCE_EXHAUSTED": 429, "FAILED_PRECONDITION": 400,
     "ABORTED": 409, "OUT_OF_RANGE": 400, "UNIMPLEMENTED": 501, "INTERNAL": 500, "UNAVAILABLE": 503, "DATA_LOSS": 500,
 }  # fmt: skip
-VERBS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+VERBS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+Otherwise: TypeAlias = Callable[[Request], Awaitable[Response | None]]
 
 
 class GoogleRest:
-    """Answers every path of the method table."""
+    """Answers every path of the method table, and leaves the others to `otherwise`, which may not know them either."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher, otherwise: Otherwise) -> None:
         self._dispatcher = dispatcher
+        self._otherwise = otherwise
         self._routes = RouteTable(method for method in dispatcher.methods if not method.stream)
 
     async def __call__(self, request: Request) -> Response:
         found = self._routes.find(request.method, request.scope["raw_path"].decode("ascii"))
         if found is None:
-            return _error("NOT_FOUND", f"The requested URL {request.url.path} was not found on this server.")
+            said = f"The requested URL {request.url.path} was not found on this server."
+            return await self._otherwise(request) or _error("NOT_FOUND", said)
         caller = identity.caller(request.headers.get("authorization"))
         try:
             message = found.method.request_class()
@@ -83,16 +86,24 @@ class Pages:
 
 
 def application(
-    dispatcher: Dispatcher, calls: CallLog, faults: Book, about: dict[str, Any], site: Sequence[Route]
+    dispatcher: Dispatcher,
+    calls: CallLog,
+    faults: Book,
+    about: dict[str, Any],
+    routes: Sequence[Route],
+    otherwise: Otherwise,
 ) -> Starlette:
-    """The ASGI application; `about` appears on the health page, `site` are the pages for people."""
+    """The ASGI application; `about` appears on the health page.
+
+    `routes` are the pages for people and the APIs that have no gRPC, `otherwise` answers what nothing else does.
+    """
     pages = Pages(calls, about)
     return Starlette(
         routes=[
             Route("/emulator/calls", pages.calls, methods=["GET", "DELETE"]),
             Route("/emulator/health", pages.health),
             *FaultsPage(faults, dispatcher.strikes).routes(),
-            *site,
-            Route("/{path:path}", GoogleRest(dispatcher).__call__, methods=VERBS),
+            *routes,
+            Route("/{path:path}", GoogleRest(dispatcher, otherwise).__call__, methods=VERBS),
         ]
     )

@@ -15,6 +15,7 @@ from gcp_emulator.batch.engine import Engine as BatchEngine
 from gcp_emulator.batch.notifications import Notifier
 from gcp_emulator.batch.parts import DELAY_S
 from gcp_emulator.batch.parts import Parts as BatchParts
+from gcp_emulator.bigquery.routes import BigQueryRoutes
 from gcp_emulator.calls import CallLog
 from gcp_emulator.dispatch import Dispatcher
 from gcp_emulator.errors import StartError
@@ -52,6 +53,8 @@ from gcp_emulator.site.world import World
 from gcp_emulator.storage.changes import threadsafe
 from gcp_emulator.storage.routes import StorageRoutes
 from gcp_emulator.storage.shelf import Shelf
+from gcp_emulator.storage.uploads import Uploads
+from gcp_emulator.storage.xml_calls import XmlCalls
 from gcp_emulator.store import Store
 from gcp_emulator.usage import Usage
 
@@ -129,9 +132,17 @@ class Emulator:
         self._closing.push_async_callback(server.stop, GRACE_S)
         about: dict[str, Any] = {"project": options.project, "logs": logs.counts, "sinks": self._sinks.counts}
         site = Site(self._world(store, logs, calls)).routes()
-        storage = StorageRoutes(self._shelf, JsonApi(calls, faults), self._check_topic).routes()
+        uploads = Uploads(self._shelf.objects)
+        storage = StorageRoutes(self._shelf, uploads, JsonApi(calls, faults), self._check_topic).routes()
+        links = XmlCalls(self._shelf, uploads, calls, faults).answer
+        bigquery = BigQueryRoutes(
+            JsonApi(calls, faults), (options.state or folder) / "bigquery", lambda: self._shelf
+        )
+        self._closing.push_async_callback(bigquery.close)
         page = web.Server(
-            rest.application(dispatcher, calls, self._faults, about, [*site, *storage]),
+            rest.application(
+                dispatcher, calls, self._faults, about, [*site, *storage, *bigquery.routes()], links
+            ),
             options.host,
             options.rest_port,
         )

@@ -25,10 +25,10 @@ def answer(record: Record, file: BinaryIO, asked: Mapping[str, str], *, head: bo
         whole = head or record.size == 0
         if whole:
             file.close()
-            return Response(headers={**headers, "Content-Length": str(record.size)}, media_type=_type(record))
+            return Response(headers={**headers, "Content-Length": str(record.size)})
         del headers["Content-Encoding"]
         headers["Warning"] = "214 UploadServer gunzipped"
-        return StreamingResponse(_plain(file), headers=headers, media_type=_type(record))
+        return StreamingResponse(_plain(file), headers=headers)
     try:
         found = _range(asked.get("range", ""), record.size)
     except Refusal:
@@ -38,9 +38,7 @@ def answer(record: Record, file: BinaryIO, asked: Mapping[str, str], *, head: bo
     headers["Content-Length"] = str(end - start)
     if found:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{record.size}"
-    return StreamingResponse(
-        _bytes(file, start, end), 206 if found else 200, headers=headers, media_type=_type(record)
-    )
+    return StreamingResponse(_bytes(file, start, end), 206 if found else 200, headers=headers)
 
 
 def headers_of(record: Record) -> dict[str, str]:
@@ -49,6 +47,7 @@ def headers_of(record: Record) -> dict[str, str]:
     hashes = [f"crc32c={fields['crc32c']}"] + ([f"md5={fields['md5Hash']}"] if "md5Hash" in fields else [])
     updated = datetime.fromisoformat(fields["updated"].replace("Z", "+00:00"))
     headers = {
+        "Content-Type": fields["contentType"],
         "x-goog-generation": str(record.generation),
         "x-goog-metageneration": str(record.metageneration),
         "x-goog-hash": ",".join(hashes),
@@ -68,10 +67,6 @@ def headers_of(record: Record) -> dict[str, str]:
     headers |= {header: fields[field] for header, field in said.items() if field in fields}
     meta = {f"x-goog-meta-{name}": value for name, value in fields.get("metadata", {}).items()}
     return {name: _latin(value) for name, value in {**headers, **meta}.items()}
-
-
-def _type(record: Record) -> str:
-    return _latin(record.fields["contentType"])
 
 
 def _latin(text: str) -> str:

@@ -30,7 +30,7 @@ def boundary_of(content_type: str) -> bytes:
     boundary = header.get_param("boundary")
     if not isinstance(boundary, str) or not boundary:
         raise invalid("Multipart uploads need a Content-Type with a boundary.")
-    return b"--" + boundary.encode()
+    return b"--" + boundary.strip("'").encode()  # gcloud's quotes are single ones
 
 
 def related(path: Path, content_type: str) -> Related:

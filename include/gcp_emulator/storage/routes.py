@@ -19,6 +19,7 @@ from gcp_emulator.storage.media import answer
 from gcp_emulator.storage.object_calls import ObjectCalls
 from gcp_emulator.storage.shelf import Shelf
 from gcp_emulator.storage.upload_calls import UploadCalls
+from gcp_emulator.storage.uploads import Uploads
 
 Blocking: TypeAlias = Callable[[Call], Mapping[str, Any] | None]
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -30,7 +31,9 @@ UPLOADS = ("upload/storage/v1", "resumable/upload/storage/v1")
 class StorageRoutes:
     """Endpoints by verb and path. `check_topic`: see NotificationCalls."""
 
-    def __init__(self, shelf: Shelf, api: JsonApi, check_topic: Callable[[str], object]) -> None:
+    def __init__(
+        self, shelf: Shelf, uploads: Uploads, api: JsonApi, check_topic: Callable[[str], object]
+    ) -> None:
         self._shelf = shelf
         self._api = api
         self._table: dict[tuple[str, int], list[tuple[list[str], Endpoint]]] = {}
@@ -38,7 +41,7 @@ class StorageRoutes:
         self._access(shelf)
         self._notifications(NotificationCalls(shelf, check_topic))
         self._objects(ObjectCalls(shelf))
-        self._bytes(UploadCalls(shelf))
+        self._bytes(UploadCalls(shelf, uploads))
 
     def routes(self) -> list[Route]:
         batch = BatchCalls(self.answer)

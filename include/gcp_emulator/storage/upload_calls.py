@@ -25,10 +25,10 @@ FIELDS = {"crc32c": "crc32c", "md5": "md5Hash"}
 class UploadCalls:
     """Bytes go from the request to a file as they come."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, uploads: Uploads) -> None:
         self._shelf = shelf
         self._objects = shelf.objects
-        self._uploads = Uploads(shelf.objects)
+        self._uploads = uploads
 
     async def insert(self, request: Request, caller: str) -> Answer:
         if "upload_id" in request.query_params:
