@@ -15,6 +15,7 @@ from gcp_emulator.batch.engine import Engine as BatchEngine
 from gcp_emulator.batch.notifications import Notifier
 from gcp_emulator.batch.parts import DELAY_S
 from gcp_emulator.batch.parts import Parts as BatchParts
+from gcp_emulator.bigquery.routes import BigQueryRoutes
 from gcp_emulator.calls import CallLog
 from gcp_emulator.dispatch import Dispatcher
 from gcp_emulator.errors import StartError
@@ -134,8 +135,14 @@ class Emulator:
         uploads = Uploads(self._shelf.objects)
         storage = StorageRoutes(self._shelf, uploads, JsonApi(calls, faults), self._check_topic).routes()
         links = XmlCalls(self._shelf, uploads, calls, faults).answer
+        bigquery = BigQueryRoutes(
+            JsonApi(calls, faults), (options.state or folder) / "bigquery", lambda: self._shelf
+        )
+        self._closing.push_async_callback(bigquery.close)
         page = web.Server(
-            rest.application(dispatcher, calls, self._faults, about, [*site, *storage], links),
+            rest.application(
+                dispatcher, calls, self._faults, about, [*site, *storage, *bigquery.routes()], links
+            ),
             options.host,
             options.rest_port,
         )

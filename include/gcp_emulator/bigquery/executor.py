@@ -1,0 +1,199 @@
+"""Runs what GoogleSQL statements become, with the resources that belong to it, all or nothing."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import duckdb
+
+from gcp_emulator.bigquery import errors, sql
+from gcp_emulator.bigquery.catalog import Catalog, Name, Records, Resource, merged
+from gcp_emulator.bigquery.database import CONFLICT_S, Database
+from gcp_emulator.bigquery.session import Session
+from gcp_emulator.bigquery.types import Field, described
+from gcp_emulator.json_api import Refusal
+
+Result = TypeVar("Result")
+DML = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE_TABLE"})
+TRANSACTIONS = {"BEGIN_TRANSACTION": True, "COMMIT_TRANSACTION": False, "ROLLBACK_TRANSACTION": False}
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a statement did. `fields` is None where it gives no rows, `changed` says which rows DML changed."""
+
+    kind: str
+    fields: list[Field] | None = None
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    changed: dict[str, int] = field(default_factory=dict)
+    target: Name | None = None
+    ddl: str = ""
+    references: tuple[Name, ...] = ()
+
+    @property
+    def affected(self) -> int | None:
+        return sum(self.changed.values()) if self.kind in DML else None
+
+
+class Executor:
+    """For one session, at the location of one job ("": anywhere)."""
+
+    def __init__(self, database: Database, session: Session, location: str = "") -> None:
+        self._database = database
+        self.session = session
+        self.cursor = session.cursor
+        self.records = Records(session.cursor)
+        self.catalog = Catalog(database, session.cursor, location)
+
+    def run(self, translation: sql.Translation) -> Outcome:
+        """Refusal where DuckDB refuses; the data is then as it was."""
+        outcome = Outcome(
+            translation.kind,
+            target=translation.target,
+            ddl=translation.ddl,
+            references=tuple(translation.references),
+        )
+        if translation.kind in TRANSACTIONS:
+            self.step(translation.steps[0])
+            self.session.in_transaction = TRANSACTIONS[translation.kind]
+        elif translation.query is not None:
+            self.step(translation.query)
+            outcome.fields = described(self.cursor.description)
+            outcome.rows = self.cursor.fetchall()
+        elif translation.target is None or translation.temporary:
+            self._statement(translation, outcome)
+        else:
+            with self.writing(translation.target[0]):
+                self.retried(lambda: self._write(translation, outcome))
+        return outcome
+
+    def _write(self, translation: sql.Translation, outcome: Outcome) -> None:
+        with self.transaction():
+            self._statement(translation, outcome)
+            if translation.ddl != "SKIP":
+                self._record(translation)
+
+    def _statement(self, translation: sql.Translation, outcome: Outcome) -> None:
+        for step in translation.steps:
+            self.step(step)
+        if translation.kind in DML:
+            counts = self.cursor.fetchone() or (0,)
+            outcome.changed = changes(translation.kind, counts)
+
+    def step(self, text: str) -> None:
+        try:
+            self.cursor.execute(text)
+        except duckdb.TransactionException:
+            raise
+        except duckdb.Error as error:
+            raise sql.from_duckdb(error) from error
+
+    def _record(self, translation: sql.Translation) -> None:
+        """The resources of what a DDL statement made, changed or dropped."""
+        assert translation.target is not None
+        project, dataset, table = name = translation.target
+        verb = translation.kind.partition("_")[0]
+        told: Resource = dict(translation.resource or {})
+        if not table:
+            self._record_dataset(verb, project, dataset, told)
+        elif verb == "DROP":
+            self.records.drop_table(name)
+        elif verb == "CREATE":
+            self.put_table(name, told)
+        elif verb == "ALTER":
+            self._altered(name, told)
+        elif translation.kind in DML:
+            self.touch(name)
+
+    def _record_dataset(self, verb: str, project: str, dataset: str, told: Resource) -> None:
+        if verb == "DROP":
+            self.records.drop_dataset(project, dataset)
+        else:
+            known = self.catalog.dataset(project, dataset) or {}
+            self.records.put_dataset(project, dataset, {**known, **told})
+
+    def put_table(self, name: Name, told: Resource) -> None:
+        """Keep the resource of a table that was made anew; its columns are read from DuckDB."""
+        project, dataset, _ = name
+        around = self.catalog.dataset(project, dataset) or {}
+        kind = "VIEW" if "view" in told else "MATERIALIZED_VIEW" if "materializedView" in told else "TABLE"
+        life = around.get("defaultTableExpirationMs")
+        if life and kind == "TABLE" and "expirationTime" not in told:
+            told = {**told, "expirationTime": str(time.time_ns() // 1_000_000 + int(life))}
+        told = {"location": around.get("location"), "type": kind, **told}
+        self.records.put_table(name, {**told, "schema": self._schema(name, told)})
+
+    def _altered(self, name: Name, told: Resource) -> None:
+        known = self.catalog.table(*name) or {}
+        renamed = told.pop("tableReference", {}).get("tableId")
+        fields = [*(told.pop("schema", None) or {}).get("fields", ())]
+        changed = {field["name"].lower() for field in fields}
+        rest = known.get("schema", {}).get("fields", ())
+        fields += [field for field in rest if field["name"].lower() not in changed]
+        if renamed:
+            self.records.drop_table(name)
+            name = (name[0], name[1], renamed)
+        told = {**known, **told, "schema": {"fields": fields}}
+        self.records.put_table(name, {**told, "schema": self._schema(name, told)})
+
+    def _schema(self, name: Name, told: Resource) -> Resource:
+        known = (told.get("schema") or {}).get("fields") or ()
+        return {"fields": merged(self.records.fields(name), known)}
+
+    def touch(self, name: Name) -> None:
+        """The time of a table's last change, which DML moves too."""
+        if known := self.catalog.table(*name):
+            self.records.put_table(name, known)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """The session's own if it has one open, else one for what follows."""
+        if self.session.in_transaction:
+            yield
+            return
+        self.cursor.execute("BEGIN TRANSACTION")
+        try:
+            yield
+            self.cursor.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(duckdb.Error):
+                self.cursor.execute("ROLLBACK")
+            raise
+
+    @contextlib.contextmanager
+    def writing(self, project: str) -> Iterator[None]:
+        """The project's write lock, and its expired tables gone."""
+        with self._database.writing(project):
+            if not self.session.in_transaction:
+                self.records.expire(project)
+            yield
+
+    def retried(self, write: Callable[[], Result]) -> Result:
+        """BigQuery queues a statement behind another one's changes; a transaction of ours is given up at once."""
+        end = time.monotonic() + CONFLICT_S
+        while True:
+            try:
+                return write()
+            except duckdb.TransactionException as error:
+                if self.session.in_transaction or time.monotonic() > end:
+                    raise sql.from_duckdb(error) from error
+            time.sleep(0.05)
+
+
+def changes(kind: str, counts: tuple[Any, ...]) -> dict[str, int]:
+    """Rows by what happened to them, under the names of dmlStats."""
+    if kind == "MERGE":
+        return dict(zip(("inserted", "updated", "deleted"), map(int, counts), strict=True))
+    verb = {"INSERT": "inserted", "UPDATE": "updated"}.get(kind, "deleted")
+    return {verb: int(counts[0] or 0)}
+
+
+def explained(error: Exception) -> Refusal:
+    """Whatever went wrong in a job, as its error."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, duckdb.Error):
+        return errors.from_duckdb(error)
+    return Refusal(500, "internalError", f"{type(error).__name__}: {error}")
