@@ -64,6 +64,8 @@ class Hazard:
 def expected(case: Case) -> list[str]:
     """The states of the task's jobs in the end."""
     way, action = case
+    if "last" in way:  # its worker is killed, and no other try comes
+        return ["CANCELLED"]
     return ["GOING"] if way.endswith("kept") else EXPECTED[action]
 
 
@@ -157,6 +159,11 @@ def _workers_killed(here: World, runs: Sequence[Run]) -> None:
             here.end_worker(run, kindly=False)
 
 
+def _stall_and_kill(here: World, runs: Sequence[Run]) -> None:
+    _workers_killed(here, [run for run in runs if "last" in run.way])
+    _stall(here, runs)
+
+
 def _tried_again(here: World, runs: Sequence[Run]) -> None:
     """Wait for the next try of each task that nobody ended."""
 
@@ -191,9 +198,11 @@ HAZARDS = {
                         _scheduler_killed, _tried_again),
     "evict": Hazard("workers evicted", each("", ways=("batch_sync", "run_sync")), _evicted, _tried_again),
     "worker": Hazard("workers killed", each("", ways=("batch_sync", "run_sync")), _workers_killed, _tried_again),
+    "last": Hazard("no try left", each("", ways=("batch_last_sync", "run_last_sync")), _workers_killed, _tried_again),
     "api": Hazard("API server away", each("", ways=(*BOTH, "run_sync")), _api_away),
     "quick": Hazard("triggerer stalls (B)", (*each("", "clear", "failed", ways=("batch_deferred",)),
-                                             *each("failed", ways=("run_sync",))), _stall, _unstall),
+                                             *each("failed", ways=("run_sync",)), ("batch_last_sync", "")),
+                    _stall_and_kill, _unstall),
     "all": Hazard("B and C at once", each("", "clear", "failed"), _all_at_once, _unstall),
 }  # fmt: skip
 

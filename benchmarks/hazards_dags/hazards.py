@@ -12,6 +12,8 @@ SPEC = {"image": "gcp-emulator/pretend", "args": ["seconds=600"], "timeout": 360
 WAYS: dict[str, tuple[Any, dict[str, Any]]] = {
     "batch_deferred": (BatchJobOperator, {"deferrable": True}),
     "batch_sync": (BatchJobOperator, {"deferrable": False}),
+    "batch_last_sync": (BatchJobOperator, {"deferrable": False, "retries": 0}),
+    "run_last_sync": (CloudRunJobOperator, {"deferrable": False, "retries": 0}),
     "batch_kept": (BatchJobOperator, {"deferrable": True, "cancel_on_kill": False}),
     "run_deferred": (CloudRunJobOperator, {"deferrable": True}),
     "run_sync": (CloudRunJobOperator, {"deferrable": False}),
@@ -22,9 +24,8 @@ for way, (operator, options) in WAYS.items():
         operator(
             task_id="job",
             spec={"name": way.replace("_", "-"), **SPEC},
-            retries=5,
             retry_delay=timedelta(seconds=1),
             polling_period_seconds=5,
             verbose=False,
-            **options,
+            **{"retries": 5, **options},
         )

@@ -62,6 +62,13 @@ def unfinished(before: datetime) -> sa.Select[Any]:
     return sa.select(runs).where(open_, runs.c.created_at < before).order_by(runs.c.created_at)
 
 
+def open_of(dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> sa.Select[Any]:
+    """Runs of one task whose end nobody has told of, oldest first."""
+    of = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": map_index}
+    open_ = runs.c.state.is_(None) | runs.c.state.not_in(_OVER)
+    return sa.select(runs).where(open_, *(runs.c[n] == v for n, v in of.items())).order_by(runs.c.created_at)
+
+
 def known(uids: list[str]) -> sa.Select[Any]:
     """Which of these runs are ours (uid or full name, as `run_uid`)."""
     return sa.select(runs.c.run_uid, runs.c.entry).where(runs.c.run_uid.in_(uids))

@@ -12,6 +12,7 @@ from gcp_jobs.clients import Access
 from gcp_jobs.errors import TemplateError
 from gcp_jobs.job_run import JobRun
 from gcp_jobs.model import JobRef, JobSpec
+from gcp_jobs.operators.left_behind import cancel_left_behind
 from gcp_jobs.operators.rendering import RendersTemplates, default_deferrable
 from gcp_jobs.settings import settings
 from gcp_jobs.template import JobTemplate, inline, parse
@@ -68,6 +69,7 @@ class JobArguments(RendersTemplates, BaseOperator):
         self.args = args
         self.env = env
         self.cancel_on_kill = cancel_on_kill
+        self.on_failure_callback = [*self.on_failure_callback, cancel_left_behind]
         self.template_name = template
 
     # what a subclass says

@@ -51,6 +51,11 @@ class JobOperator(JobArguments):
         """The run that this try answers for, None before there is one."""
         return self._ref
 
+    @property
+    def attempted(self) -> bool:
+        """Whether this process has had a try in hand, which sees to its own end."""
+        return self._journal is not None
+
     # the life of a run
 
     def execute(self, context: "Context") -> dict[str, Any]:
