@@ -31,6 +31,8 @@ class Catalogue:
     """For any number of threads. What must be seen whole is done within `change()`, one thread at a time."""
 
     def __init__(self, folder: Path | None) -> None:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
         path = ":memory:" if folder is None else folder / FILE
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         if folder is not None:
@@ -128,6 +130,12 @@ class Catalogue:
             where, given = f"{where} AND name < ?", [*given, end]
         rows = self._all(f"SELECT name, stamp, size, place FROM objects WHERE {where}", *given)
         return {name: (stamp, size, place) for name, stamp, size, place in rows}
+
+    def places(self) -> set[str]:
+        """Every file aside that something needs."""
+        kept = self._all("SELECT place FROM objects WHERE place != ''")
+        kept += self._all("SELECT json_extract(body, '$.file') FROM notes WHERE kind = 'upload'")
+        return {place for (place,) in kept}
 
     def totals(self, bucket: str) -> tuple[int, int]:
         """How many live objects a bucket has, and their bytes."""

@@ -15,7 +15,7 @@ import shutil
 import signal
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -94,6 +94,12 @@ class Files:
         aside.mkdir(parents=True, exist_ok=True)
         self.mounted = mounted.resolve()
         self.aside = aside.resolve()
+
+    def clear(self, needed: Container[str]) -> None:
+        """Removes what a killed emulator left aside."""
+        for path in self.aside.iterdir():
+            if path.name not in needed:
+                path.unlink()
 
     def folder(self, bucket: str) -> Path:
         return self.mounted / bucket

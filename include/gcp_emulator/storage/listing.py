@@ -74,7 +74,7 @@ def page(catalogue: Catalogue, bucket: str, wanted: Wanted) -> Page:
             fitting = record.name.startswith(wanted.prefix) and (
                 fits is None or bool(fits.fullmatch(record.name) or fits.fullmatch(group or ""))
             )
-            if fitting and len(found.records) + len(found.prefixes) == wanted.limit:
+            if fitting and len(found.records) + len(found.prefixes) >= wanted.limit:
                 found.token = _token(after)
                 return found
             after = (record.name, record.generation)

@@ -43,6 +43,7 @@ class Shelf:
         self.mounts = Mounts(versions)
         self.buckets = Buckets(self.catalogue, self.files, self.mounts, project_number)
         self.objects = Objects(self.catalogue, self.files, self.mounts, versions)
+        self.files.clear(self.catalogue.places())
 
     def close(self) -> None:
         self.catalogue.close()
