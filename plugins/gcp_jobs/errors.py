@@ -3,6 +3,7 @@
     GcpJobsError
     ├── SettingsError            a GCP_JOBS_* variable holds a value that is not allowed
     ├── TemplateError            a job template is missing, unreadable or holds a wrong field
+    ├── RuleError                an event rule is unreadable, wrong, or at odds with another
     ├── UnknownParams            a DAG run was started with params that the DAG does not have
     ├── ConnectionMissing        Airflow does not know the connection
     ├── EmulatorUnreachable      a *_EMULATOR_HOST is set and nobody answers there
@@ -60,6 +61,12 @@ class SettingsError(GcpJobsError):
 
 class TemplateError(GcpJobsError):
     """A job template is missing, unreadable or holds a wrong field."""
+
+    permanent = True
+
+
+class RuleError(GcpJobsError):
+    """An event rule is unreadable, holds a wrong field, or is at odds with another."""
 
     permanent = True
 

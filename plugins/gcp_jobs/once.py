@@ -139,13 +139,19 @@ class Launcher:
         """Start a generation's run; None when its name is that of a run which is over or ending."""
         key = self.attempt.run_key(generation)
         again = bool(generation or self.attempt.clear_number)
+        begun = "" if again else request.begun
         request = replace(request, run_key=key, again=again)
-        since, job = datetime.now(UTC).isoformat(), self.backend.place(request)
+        since, job = begun or datetime.now(UTC).isoformat(), self.backend.place(request)
         intent = Intent(generation, self.attempt.clear_number, key, job.to_dict(), since)
         intent.save(self.store)
         self.told(intent)
+        # Batch says so itself, Cloud Run must be asked
+        if begun and not job.on_batch and (there := self._find(intent)):
+            intent.of(there.ref).save(self.store)
+            self.log.info("Attaching to %s %s (%s), begun before", there.ref.noun, there.ref, there.state)
+            return Started(there.ref, key, attached=True)
         ref, known = self._submit(intent, request)
-        if known and not attachable(known):
+        if known and not (begun or attachable(known)):
             self._ended(known)
             return None
         intent.of(ref).save(self.store)

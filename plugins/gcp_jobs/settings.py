@@ -179,6 +179,34 @@ class Settings(BaseSettings):
         description="Subscription (name, or projects/P/subscriptions/S) of the dead-letter topic that the deployment's "
         "subscriptions forward poison messages to; DAG dead_letters lists what lies there.",
     )
+    # jobs that events start
+    event_rule_folders: Folders = Field(
+        (_CHECKOUT / "include" / "event_rules",),
+        description=f"Folders with event rules, separated by {os.pathsep!r}; of files of one name the first counts.",
+    )
+    event_subscription: str = Field(
+        "job-events",
+        pattern=_SUBSCRIPTION,
+        description="Subscription (name, or projects/P/subscriptions/S) of event rules that name none.",
+    )
+    event_dead_letter_topic: str = Field(
+        "job-events-dead-letter",
+        pattern=_TOPIC,
+        description="Topic (name, or projects/P/topics/T) for events that start nothing, each with its reason.",
+    )
+    events_per_minute: int = Field(
+        1_200,
+        ge=1,
+        le=60_000,
+        description="How many events a triggerer takes a minute and subscription; Batch's quota is 6,000 jobs a minute "
+        "and region. The others wait in Pub/Sub.",
+    )
+    events_in_hand: int = Field(
+        2_000,
+        ge=1,
+        le=100_000,
+        description="How many events a triggerer may hold that are taken but not acknowledged yet.",
+    )
     reconcile_schedule: Annotated[
         str | None, AfterValidator(_cron_if_any), BeforeValidator(_none_if_empty)
     ] = Field("0 * * * *", description="Cron expression of reconcile, in UTC; empty: on demand only.")
@@ -304,6 +332,20 @@ class Settings(BaseSettings):
         """Full name of the dead-letter subscription, empty where there is none."""
         name = self.dead_letter_subscription
         return f"projects/{self.project}/subscriptions/{name}" if name and "/" not in name else name or ""
+
+    @property
+    def event_subscription_name(self) -> str:
+        """Full name of the subscription of event rules that name none."""
+        return self.subscription_name(self.event_subscription)
+
+    @property
+    def event_dead_letter_topic_name(self) -> str:
+        """Full name of the topic for events that start nothing."""
+        return self._topic(self.event_dead_letter_topic)
+
+    def subscription_name(self, name: str) -> str:
+        """Give a subscription's full name."""
+        return name if "/" in name else f"projects/{self.project}/subscriptions/{name}"
 
     @property
     def places(self) -> tuple[tuple[str, str], ...]:

@@ -24,9 +24,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from gcp_jobs.errors import TemplateError
 from gcp_jobs.failure import FailureClass
+from gcp_jobs.ladder import bound
 from gcp_jobs.policy import CLASSES, BreakerLimits, Ladder, Policy, Retry
 from gcp_jobs.settings import Settings
 from gcp_jobs.spec import Container, JobSpec, Network, Volume
+from gcp_jobs.strict_yaml import load, nearest
 
 _M = TypeVar("_M", bound=BaseModel)
 OVERLAYS = ("local", "dev", "stg", "prod")
@@ -138,8 +140,13 @@ def parse(
         top = path.split(".", 1)[0]
         return f"{settings.environment if top in overlay else 'base'}.{path}"
 
-    checked = _check(_Beside, beside, source, place)
-    return JobTemplate(_check(JobSpec, values, source, place), checked.exit_codes, checked.policy)
+    checked, spec = _check(_Beside, beside, source, place), _check(JobSpec, values, source, place)
+    if checked.policy.ladder.other_backend and (ties := bound(spec)):
+        raise TemplateError(
+            f"policy.ladder.other_backend: the job fits one backend only, for it has {', '.join(ties)}",
+            where=source, todo="Leave other_backend out, or what ties the job.",
+        )  # fmt: skip
+    return JobTemplate(spec, checked.exit_codes, checked.policy)
 
 
 def inline(
@@ -171,28 +178,9 @@ def _labels(settings: Settings) -> dict[str, str]:
     return {"environment": settings.environment, "managed-by": "gcp-jobs"}
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """YAML without the silent last-one-wins of doubled keys."""
-
-
-def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[Any] = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if key in seen:
-            raise yaml.MarkedYAMLError(
-                problem=f"the key {key!r} is there twice", problem_mark=key_node.start_mark
-            )
-        seen.add(key)
-    return dict(loader.construct_mapping(node, deep=True))
-
-
-_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-
-
 def _load(text: str, source: str) -> dict[str, Any]:
     try:
-        document = yaml.load(text, _StrictLoader)  # a SafeLoader
+        document = load(text)
     except yaml.YAMLError as error:
         raise TemplateError(f"not valid YAML: {error}", where=source, todo="Correct the file.") from error
     if not isinstance(document, dict) or not isinstance(document.get("base"), dict):
@@ -202,7 +190,7 @@ def _load(text: str, source: str) -> dict[str, Any]:
     for key, value in document.items():
         if key not in ("base", *OVERLAYS):
             raise TemplateError(
-                f"unknown key {key!r}", where=source, todo=_nearest(str(key), ("base", *OVERLAYS))
+                f"unknown key {key!r}", where=source, todo=nearest(str(key), ("base", *OVERLAYS))
             )
         if not isinstance(value, dict | None):
             raise TemplateError(
@@ -237,7 +225,7 @@ def _check(model: type[_M], values: dict[str, Any], source: str, place: Callable
 def _explain(model: type[BaseModel], error: dict[str, Any], place: Callable[[str], str]) -> str:
     path = place(".".join(str(part) for part in error["loc"] if part != "[key]")) if error["loc"] else "base"
     if error["type"] == "extra_forbidden":
-        return f"{path}: unknown key; {_nearest(str(error['loc'][-1]), _fields(model, error['loc'][:-1]))}"
+        return f"{path}: unknown key; {nearest(str(error['loc'][-1]), _fields(model, error['loc'][:-1]))}"
     if error["type"] == "missing":
         return f"{path}: missing; add it"
     said = str(error["msg"]).removeprefix("Value error, ")
@@ -262,8 +250,3 @@ def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     if path and path[0] in nested:
         return [f.alias or name for name, f in nested[path[0]].model_fields.items()]
     return [*JobSpec.model_fields, *_Beside.model_fields] if not path else list(model.model_fields)
-
-
-def _nearest(key: str, allowed: Iterable[str]) -> str:
-    near = get_close_matches(key, allowed := list(allowed), 1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else f"allowed: {', '.join(sorted(allowed))}."

@@ -13,7 +13,7 @@ from gcp_jobs.backends.batch_status import to_status as batch_status
 from gcp_jobs.backends.cloud_run_status import to_status as cloud_run_status
 from gcp_jobs.backends.refusal import explained
 from gcp_jobs.clients import Access
-from gcp_jobs.model import JobStatus
+from gcp_jobs.model import JobRef, JobStatus
 from gcp_jobs.names import RUN_KEY_LABEL
 
 OURS = ("managed-by", "gcp-jobs")
@@ -77,6 +77,16 @@ def cloud_run_page(
 
 
 PAGES = {"batch": batch_page, "cloud_run": cloud_run_page}
+
+
+def maker(access: Access, ref: JobRef) -> Maker | None:
+    """Say which task made a run, None where it does not say; raises ApiError."""
+    with explained("read the run", ref.name, "roles/viewer on the project", access):
+        if ref.on_batch:
+            job = clients.client("BatchService", access).get_job(name=ref.name, timeout=_READ_S)
+            return _found(batch_status(job), _batch_env(job)).maker
+        execution = clients.client("Executions", access).get_execution(name=ref.name, timeout=_READ_S)
+        return _found(cloud_run_status(execution), _cloud_run_env(execution)).maker
 
 
 def census(

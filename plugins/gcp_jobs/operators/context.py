@@ -37,7 +37,8 @@ def journal_of(context: "Context", log: Any) -> Journal:
         attempt.map_index,
         int(ti.try_number),
         trigger_kind=None if kind is None else str(getattr(kind, "value", kind)),
-        triggered_by=getattr(dag_run, "triggering_user_name", None),
+        triggered_by=getattr(getattr(ti, "task", None), "wanted_by", None)
+        or getattr(dag_run, "triggering_user_name", None),
     )
     account = settings().job_service_account
     return Journal(task, context.get("task_state_store"), log, Scrubber(_redact), _ledger, account)
