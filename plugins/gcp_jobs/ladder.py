@@ -10,6 +10,7 @@ from gcp_jobs.quantity import memory, memory_bytes
 from gcp_jobs.spec import JobSpec, Provisioning
 
 GIB = 1024**3
+MOST_TASKS = 10_000  # https://cloud.google.com/run/quotas: a job
 LONGEST_S = 7 * 24 * 3600  # a Cloud Run task; Batch allows 14 days for a job
 Blocked = Callable[["Rung"], bool]
 
@@ -56,7 +57,8 @@ class Rung:
         mine = {k: v for k, v in asdict(self).items() if k != "backend"}
         theirs = spec.model_dump(mode="json")
         found = {field: value for field, value in mine.items() if theirs[field] != value}
-        return found | ({"zones": []} if "region" in found and spec.zones else {})
+        elsewhere = "region" in found or self.backend == "cloud_run"
+        return found | ({"zones": []} if elsewhere and spec.zones else {})
 
     def to_dict(self) -> dict[str, Any]:
         """Give the form that goes through a deferral."""
@@ -70,9 +72,17 @@ class Rung:
 
 def fitting(ladder: Ladder, spec: JobSpec) -> Ladder:
     """Leave the other backend out where the job needs what only one of them has."""
-    bound = (spec.network, spec.kms_key, spec.volumes, spec.secret_files, spec.containers)
-    both = not any(bound) and spec.timeout <= LONGEST_S and spec.task_count <= 10_000
-    return ladder if both or not ladder.other_backend else ladder.model_copy(update={"other_backend": False})
+    if not ladder.other_backend or not bound(spec):
+        return ladder
+    return ladder.model_copy(update={"other_backend": False})
+
+
+def bound(spec: JobSpec) -> list[str]:
+    """Name what keeps a job on the backend that it was made for: fields that the other one lacks or limits."""
+    theirs = ("network", "kms_key", "volumes", "secret_files", "init_containers", "sidecars")
+    found = [name for name in theirs if getattr(spec, name)]
+    found += [f"timeout over {LONGEST_S} s"] if spec.timeout > LONGEST_S else []
+    return found + ([f"task_count over {MOST_TASKS}"] if spec.task_count > MOST_TASKS else [])
 
 
 def applied(spec: JobSpec, changes: Mapping[str, Any]) -> JobSpec:

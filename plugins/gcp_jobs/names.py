@@ -27,6 +27,12 @@ def job_id(prefix: str, run_key: str) -> str:
     return f"{stem(prefix)}-{run_key[:_KEY]}"
 
 
+def sized(name: str, memory: str) -> str:
+    """Name the definition of a job that got another size than its own, such as report-4gi."""
+    tail = f"-{memory.lower()}"
+    return f"{name[: _LONGEST - len(tail)].rstrip('-')}{tail}"
+
+
 def label_value(text: str) -> str:
     """Give the label value for any text: lower case, what labels cannot hold as "-"; long ones end in a hash."""
     value = re.sub(r"[^a-z0-9_-]", "-", text.lower())

@@ -107,6 +107,20 @@ def emulator(emulator_process: Emulator, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 @pytest.fixture
+def fault(emulator: Any) -> Iterator[Callable[..., None]]:
+    """Ask the emulator for a fault; all are gone afterwards."""
+    url = f"{emulator.url}/emulator/faults"
+
+    def add(**fields: Any) -> None:
+        body = json.dumps({"seed": 1, **fields}).encode()
+        headers = {"content-type": "application/json"}
+        urllib.request.urlopen(urllib.request.Request(url, body, headers, method="POST")).close()
+
+    yield add
+    urllib.request.urlopen(urllib.request.Request(url, method="DELETE")).close()
+
+
+@pytest.fixture
 def until() -> Callable[..., Any]:
     """Wait for a condition: gives its first true value, fails after `seconds`."""
 

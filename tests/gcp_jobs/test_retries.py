@@ -1,16 +1,14 @@
 """What an operator does after failures of the infrastructure, in real DAG runs (dag.test) against the emulator."""
 
 import itertools
-import json
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from gcp_jobs.backends.batch import BatchBackend
-from gcp_jobs.clients import Access
+from gcp_jobs.clients import Access, client
 from gcp_jobs.ledger import queries
 from gcp_jobs.ledger.connection import ledger
 from gcp_jobs.model import JobState, JobStatus
@@ -30,20 +28,6 @@ KILLED = {137: {"means": "killed for want of memory", "class": "out_of_memory"}}
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     monkeypatch.delenv("GCP_JOBS_STATUS_TOPIC", raising=False)
-
-
-@pytest.fixture
-def fault(emulator: Any) -> Iterator[Fault]:
-    """Ask the emulator for a fault; all are gone afterwards."""
-    url = f"{emulator.url}/emulator/faults"
-
-    def add(**fields: Any) -> None:
-        body = json.dumps({"seed": 1, **fields}).encode()
-        headers = {"content-type": "application/json"}
-        urllib.request.urlopen(urllib.request.Request(url, body, headers, method="POST")).close()
-
-    yield add
-    urllib.request.urlopen(urllib.request.Request(url, method="DELETE")).close()
 
 
 def spec(name: str, script: str = "echo hello", **changes: Any) -> dict[str, Any]:
@@ -211,6 +195,15 @@ def test_an_execution_gets_more_memory_where_its_definition_is_ours_to_write(
     assert [(a["class"], a["rung"]) for a in ran.result["attempts"]] == [
         ("out_of_memory", "cloud_run (europe-west1, 512Mi)")
     ]
+    assert ran.result["job"] == "thirsty-1gi"
+    api = client("Jobs", Access())
+    sizes = {
+        name: api.get_job(name=f"projects/local-project/locations/europe-west1/jobs/{name}")
+        .template.template.containers[0]
+        .resources.limits["memory"]
+        for name in ("thirsty", "thirsty-1gi")
+    }
+    assert sizes == {"thirsty": "512Mi", "thirsty-1gi": "1Gi"}, "others run the definition as it is"
     ran = run_operator(
         CloudRunJobOperator, "parched", spec=job, manage_job=False, polling_period_seconds=1,
         args=["1500"],

@@ -92,6 +92,10 @@ class JobArguments(RendersTemplates, BaseOperator):
     def _manages(self) -> bool:
         return True
 
+    def _others(self) -> frozenset[str]:
+        """Name the other backends that may run what the arguments say, if the policy's ladder wants it."""
+        return frozenset()
+
     def _run(self) -> JobRun:
         access = self._access()
         period = float(self.polling_period_seconds)

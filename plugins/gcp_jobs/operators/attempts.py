@@ -13,6 +13,8 @@ from gcp_jobs.decision import Action, Decision, History, decide, elsewhere
 from gcp_jobs.failure import Failure
 from gcp_jobs.ladder import Rung
 from gcp_jobs.ledger.pending import StateStore
+from gcp_jobs.names import sized
+from gcp_jobs.operators.elsewhere import PER_RUN
 from gcp_jobs.policy import Array, Policy
 from gcp_jobs.settings import settings
 from gcp_jobs.stragglers import SIBLINGS
@@ -21,6 +23,7 @@ from gcp_jobs.waiting import Log
 
 STORE_KEY = "gcp_jobs_history"
 LEDGER_S = 1.0
+SIZE = frozenset({"cpu", "memory"})  # fields of a Cloud Run definition that no run can change
 _AIRFLOWS = "; Airflow's "  # how a decision's last clause begins that leaves the rest to Airflow
 
 
@@ -31,12 +34,14 @@ class Attempts:
     :param template: as rendered: what the first attempt means to run
     :param per_run: fields of the spec that the backend changes for a run alone, beside its definition
     :param fixed: fields that nobody here may change, because the deployment writes the definition
+    :param others: further backends that may run an attempt
     """
 
     template: JobTemplate
     history: History
     per_run: frozenset[str] = frozenset()
     fixed: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
 
     @classmethod
     def begin(
@@ -63,13 +68,25 @@ class Attempts:
     @cached_property
     def present(self) -> JobTemplate:
         """The template as the present attempt runs it."""
-        changes = {k: v for k, v in self._changes.items() if k not in self.per_run}
-        return replace(self.template, spec=ladder.applied(self.template.spec, changes))
+        changes = {k: v for k, v in self._changes.items() if k not in self._apart}
+        spec, here = self.template.spec, self.history.here
+        if here.backend == "cloud_run" and changes.keys() & SIZE:  # others run the definition as it is
+            changes["name"] = sized(spec.name, here.memory)
+        return replace(self.template, spec=ladder.applied(spec, changes))
 
     @property
     def overrides(self) -> Mapping[str, Any]:
         """What the present attempt changes beside the definition."""
-        return {k: v for k, v in self._changes.items() if k in self.per_run}
+        return {k: v for k, v in self._changes.items() if k in self._apart}
+
+    @property
+    def moved(self) -> bool:
+        """Whether the present attempt runs on another backend than the job's own."""
+        return self.history.here.backend != self.history.own.backend
+
+    @property
+    def _apart(self) -> frozenset[str]:
+        return PER_RUN[self.history.here.backend] if self.moved else self.per_run
 
     @property
     def _changes(self) -> dict[str, Any]:
@@ -109,7 +126,7 @@ class Attempts:
         project = self.template.spec.project
 
         def blocked(rung: Rung) -> bool:
-            if rung.backend != backend or (allowed and rung.region not in allowed):
+            if rung.backend not in (backend, *self.others) or (allowed and rung.region not in allowed):
                 return True
             found = known()
             return found is not None and found.place(project, rung).open
@@ -142,14 +159,15 @@ class Attempts:
 
     def _possible(self, decision: Decision, deadline: float | None) -> Decision:
         """Stop where the next attempt would begin past the deadline, or needs what we may not change."""
-        if decision.rung is None:
+        rung = decision.rung
+        if rung is None:
             return decision
         what, used = decision.why.partition(":")[0], bool(self.history.past)
         if deadline is not None and time.time() + decision.delay_s >= deadline:
             why = f"{what}: no time is left for another attempt before the deadline{_AIRFLOWS}retries follow"
             return Decision(Action.STOP, why, spent=used)
-        mine = replace(self.history, here=decision.rung).changes(self.template.spec)
-        if locked := sorted(self.fixed & set(mine)):
+        mine = replace(self.history, here=rung).changes(self.template.spec)
+        if rung.backend == self.history.own.backend and (locked := sorted(self.fixed & set(mine))):
             why = (
                 f"{what}: another attempt needs other {' and '.join(locked)}, which the job's deployment sets and no"
                 f" run can change; change the template and deploy it, or set manage_job=True{_AIRFLOWS}retries follow"

@@ -11,6 +11,7 @@ from gcp_jobs.model import JobSpec
 from gcp_jobs.names import stem
 from gcp_jobs.operators.context import identity_of, labels_of
 from gcp_jobs.operators.job import JobOperator
+from gcp_jobs.settings import settings
 from gcp_jobs.template import JobTemplate
 
 if TYPE_CHECKING:
@@ -106,6 +107,10 @@ class BatchJobOperator(JobOperator):
     def _name(self) -> str | None:
         """A spec's name is the start of an id; the exact id goes beside it."""
         return stem(self.job_name_prefix) if self.job_name_prefix else None
+
+    def _others(self) -> frozenset[str]:
+        """Cloud Run needs a definition, which only the deployment writes outside of local and dev."""
+        return frozenset({"cloud_run"}) if settings().manage_jobs else frozenset()
 
     def _request(self, context: "Context", template: JobTemplate | None) -> RunRequest:
         job: Any = self.job

@@ -11,6 +11,7 @@ from gcp_jobs.errors import TemplateError
 from gcp_jobs.links import ExecutionLink, LogLink, ReportLink
 from gcp_jobs.model import JobRef, JobSpec
 from gcp_jobs.operators.context import identity_of
+from gcp_jobs.operators.elsewhere import PER_RUN, overrides
 from gcp_jobs.operators.job import JobOperator
 from gcp_jobs.settings import settings
 from gcp_jobs.template import JobTemplate
@@ -59,7 +60,7 @@ class CloudRunJobOperator(JobOperator):
         **JobOperator.template_fields_renderers, "overrides": "json",
     }  # fmt: skip
     backend_name = "cloud_run"
-    per_run = frozenset({"env", "task_count", "parallelism", "timeout"})
+    per_run = PER_RUN["cloud_run"]
     fixed = frozenset({"cpu", "memory"})
     ui_color = "#d7e8fd"
 
@@ -117,20 +118,21 @@ class CloudRunJobOperator(JobOperator):
             raise TemplateError(
                 "no job is named", where=f"task {self.task_id}", todo="Give job_name, template or spec."
             )
-        return self._place(template, self.job_name)
+        return self._place(template, None if template else self.job_name)
+
+    def _others(self) -> frozenset[str]:
+        return frozenset() if self.overrides else frozenset({"batch"})
 
     def _request(self, context: "Context", template: JobTemplate | None) -> RunRequest:
         changed = dict(self._attempts.overrides) if self._attempts else {}
-        env, overrides = changed.pop("env", {}), dict(self.overrides or {})
-        overrides |= {"task_count": changed["task_count"]} if "task_count" in changed else {}
-        overrides |= {"timeout": {"seconds": changed["timeout"]}} if "timeout" in changed else {}
+        env = changed.pop("env", {})
         return RunRequest(
             self._job(template),
             run_key="",
             container="main" if template and template.spec.containers else "",
             args=None if self.args is None else tuple(map(str, self.args)),
             env={**env, **identity_of(context["ti"]), **{k: str(v) for k, v in (self.env or {}).items()}},
-            overrides=overrides,
+            overrides={**(self.overrides or {}), **overrides(changed)},
         )
 
     def _task_count(self, spec: JobSpec | None) -> int:

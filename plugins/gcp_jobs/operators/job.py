@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from threading import Thread
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -12,13 +12,15 @@ from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
 from gcp_jobs import ownership
+from gcp_jobs.backends.base import RunRequest
 from gcp_jobs.errors import ApiError, GcpJobsError, JobFailed, JobTimedOut, RefusedForGood
-from gcp_jobs.job_run import Carry
+from gcp_jobs.job_run import Carry, JobRun
 from gcp_jobs.ledger.journal import Journal
 from gcp_jobs.ledger.record import Source, entry_of
 from gcp_jobs.links import log_url, urls
 from gcp_jobs.model import JobRef, JobSpec, JobState, JobStatus
 from gcp_jobs.once import CLOCK_SKEW, Attempt, Intent, StateStore, oldest
+from gcp_jobs.operators import elsewhere
 from gcp_jobs.operators.aftermath import Aftermath
 from gcp_jobs.operators.arguments import JobArguments
 from gcp_jobs.operators.attempts import Attempts, recall, remember
@@ -103,7 +105,7 @@ class JobOperator(JobArguments):
         """Start the present attempt, or attach to its run."""
         run, journal, template = self._run(), self._told(), self._template()
         spec = template.spec if template else None
-        request = self._request(context, template)
+        request = self._wanted(context, template)
         self._claim = self._claim or ownership.Claim(**asdict(attempt_of(context)), job="")
 
         def told(intent: Intent) -> None:
@@ -238,8 +240,32 @@ class JobOperator(JobArguments):
         template, (store, _) = self._template(), self._memory(context)
         if template is None or store is None:
             return None
-        fixed = frozenset() if self._manages() else self.fixed
-        return Attempts.begin(template, self.backend_name, self.log, known, per_run=self.per_run, fixed=fixed)
+        fixed = frozenset[str]() if self._manages() else self.fixed
+        others = self._others() if template.policy.ladder.other_backend else frozenset[str]()
+        if template.policy.ladder.other_backend and not others:
+            self.log.info(
+                "The ladder's other backend is left out: it cannot run what this task's arguments say here"
+            )
+        return Attempts.begin(
+            template, self.backend_name, self.log, known, per_run=self.per_run, fixed=fixed, others=others
+        )
+
+    def _run(self) -> JobRun:
+        """Reach the backend; both where attempts may have moved."""
+        run, mine = super()._run(), self._attempts
+        if mine is None or not mine.others:
+            return run
+        from gcp_jobs.backends.either import EitherBackend
+
+        return replace(run, backend=EitherBackend(mine.history.here.backend, run.access))
+
+    def _wanted(self, context: "Context", template: JobTemplate | None) -> RunRequest:
+        """Say which run the present attempt wants."""
+        mine = self._attempts
+        if mine is None or template is None or not mine.moved:
+            return self._request(context, template)
+        here = mine.history.here.backend
+        return elsewhere.request(here, template.spec, context["ti"], self.args, self.env, mine.overrides)
 
     def _aftermath(self, context: "Context") -> Aftermath | None:
         if self._attempts is None:
