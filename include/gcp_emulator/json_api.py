@@ -17,6 +17,7 @@ from gcp_emulator import identity
 from gcp_emulator.calls import CallLog
 from gcp_emulator.errors import ApiError
 from gcp_emulator.faults.calls import CallFaults
+from gcp_emulator.methods import JSON_METHODS
 
 Answer: TypeAlias = Response | Mapping[str, Any] | None
 Handler: TypeAlias = Callable[[Request, str], Awaitable[Answer]]
@@ -77,6 +78,7 @@ class JsonApi:
 
     def endpoint(self, method: str, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """`method` is the name in `/emulator/calls` and `/emulator/faults`: Google's own, as in its discovery file."""
+        JSON_METHODS.add(method)
 
         async def answered(request: Request) -> Response:
             caller = identity.caller(request.headers.get("authorization"))

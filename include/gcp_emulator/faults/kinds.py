@@ -7,7 +7,7 @@ from grpc import StatusCode
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from gcp_emulator.batch.exit_codes import OF_MACHINES, PREEMPTED
-from gcp_emulator.methods import METHODS
+from gcp_emulator.methods import JSON_METHODS, METHODS
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, le=86400)]
@@ -32,9 +32,11 @@ class OnMethods(Fault):
     @classmethod
     def _known(cls, patterns: list[str]) -> list[str]:
         for pattern in patterns:
-            if not any(fnmatchcase(method.full_name, pattern) for method in METHODS):
+            known = [*(method.full_name for method in METHODS), *JSON_METHODS]
+            if not any(fnmatchcase(name, pattern) for name in known):
                 raise ValueError(
-                    f"'{pattern}' is no method: write one such as google.cloud.batch.v1.BatchService/GetJob or */GetJob"
+                    f"'{pattern}' is no method: write one such as google.cloud.batch.v1.BatchService/GetJob, */GetJob "
+                    "or storage.objects.get"
                 )
         return patterns
 

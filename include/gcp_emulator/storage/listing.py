@@ -43,8 +43,8 @@ class Wanted:
             start=query.get("startOffset", ""),
             end=query.get("endOffset", ""),
             glob=glob,
-            versions=query.get("versions") == "true",
-            trailing=query.get("includeTrailingDelimiter") == "true",
+            versions=query.get("versions", "").lower() == "true",
+            trailing=query.get("includeTrailingDelimiter", "").lower() == "true",
             limit=MOST if limit is None else min(max(limit, 1), MOST),
             token=query.get("pageToken", ""),
         )

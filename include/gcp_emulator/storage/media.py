@@ -18,6 +18,19 @@ from gcp_emulator.storage.record import Record
 RANGE = re.compile(r"bytes=(?:(\d+)-(\d*)|-(\d+))")
 
 
+class OutOfRange(Refusal):
+    """HTTP 416; `size` is the object's, in bytes."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(416, "requestedRangeNotSatisfiable", "Request range not satisfiable", "Range")
+        self._size = size
+
+    def answer(self) -> Response:
+        answer = super().answer()
+        answer.headers["Content-Range"] = f"bytes */{self._size}"
+        return answer
+
+
 def answer(record: Record, file: BinaryIO, asked: Mapping[str, str], *, head: bool = False) -> Response:
     """All of it, or the range that is asked for; Refusal 416. Closes the file in the end."""
     headers = headers_of(record)
@@ -94,7 +107,7 @@ def _range(text: str, size: int) -> tuple[int, int] | None:
     else:
         start, end = int(found[1]), min(int(found[2]) + 1, size) if found[2] else size
     if start >= end:
-        raise Refusal(416, "requestedRangeNotSatisfiable", "Request range not satisfiable", "Range")
+        raise OutOfRange(size)
     return start, end
 
 
