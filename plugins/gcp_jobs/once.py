@@ -19,7 +19,8 @@ from gcp_jobs.waiting import Backoff, Log, drive, end, patiently
 
 STORE_KEY = "gcp_jobs"
 CLOCK_SKEW = timedelta(minutes=5)
-SETTLE_S = 5.0  # how long a list may lag behind a start, and a call that was cut off still go through
+SETTLE_S = 5.0  # how long a list may lag behind a start
+REACH_S = 25.0  # how long after another try's intent its start may still go through and show: its deadline, and the lag
 T = TypeVar("T")
 
 
@@ -97,7 +98,8 @@ class Launcher:
     """Starts one run an attempt. `told` hears of an intent as soon as it is saved, before anything is asked for.
 
     :param patience_s: how long passing faults are borne
-    :param settle_s: how long a run is looked for whose start has no known end
+    :param settle_s: how long a run is looked for whose start of ours has no known end
+    :param reach_s: how long after an earlier try's intent its run is looked for: it may not be dead, only given up
     """
 
     backend: JobBackend
@@ -107,6 +109,7 @@ class Launcher:
     log: Log
     told: Callable[[Intent], None] = lambda _: None
     settle_s: float = SETTLE_S
+    reach_s: float = REACH_S
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
 
@@ -154,21 +157,21 @@ class Launcher:
         if known and not (begun or attachable(known)):
             self._ended(known)
             return None
-        intent.of(ref).save(self.store)
         if known:
+            intent.of(ref).save(self.store)
             self.log.info("Attaching to %s %s (%s), which was there already", ref.noun, ref, known.state)
             return Started(ref, key, attached=True)
         self.log.info("Started %s %s of %s", ref.noun, ref, ref.parent)
-        winner = self._sole(intent, ref)
+        winner = self._sole(intent, ref)  # first: the store refuses a try that was given up
+        intent.of(winner).save(self.store)
         if winner != ref:
             self.log.info("Attaching to %s %s, which another try had started before", winner.noun, winner)
-            intent.of(winner).save(self.store)
         return Started(winner, key, attached=winner != ref)
 
     def _settled(self, intent: Intent) -> JobStatus | None:
         """Give the earlier try's run if this one should attach to it; else see to it that it is over."""
         same = intent.clear_number == self.attempt.clear_number
-        status = self._look(intent)
+        status = self._look(intent, self.reach_s)
         if status is None:
             return None
         if same and attachable(status):
@@ -197,10 +200,10 @@ class Launcher:
             return 0
         return intent.generation + 1 if intent.named or self._find(intent) else intent.generation
 
-    def _look(self, intent: Intent) -> JobStatus | None:
+    def _look(self, intent: Intent, within_s: float) -> JobStatus | None:
         """Look for an intent's run; a start without a known end is looked for until lists must show it."""
         age = (datetime.now(UTC) - datetime.fromisoformat(intent.since)).total_seconds()
-        until, pace = self.clock() + self.settle_s - max(0.0, age), Backoff(0.5, 2.0)
+        until, pace = self.clock() + within_s - max(0.0, age), Backoff(0.5, 2.0)
         while True:
             found = self._find(intent)
             if found or intent.named or intent.ref.on_batch or self.clock() >= until:
@@ -244,7 +247,7 @@ class Launcher:
 
     def _look_after(self, intent: Intent) -> JobStatus | None:
         """Look for the run of a call whose answer was lost just now."""
-        return self._look(replace(intent, since=datetime.now(UTC).isoformat()))
+        return self._look(replace(intent, since=datetime.now(UTC).isoformat()), self.settle_s)
 
     def _sole(self, intent: Intent, own: JobRef) -> JobRef:
         """See to it that one run of this key goes on, the oldest: cancel the others and give that one.

@@ -83,7 +83,7 @@ def test_whenever_a_worker_dies_one_job_does_the_work(
     deferrable: bool,
     again: str,
 ) -> None:
-    monkeypatch.setattr("gcp_jobs.job_run.Launcher", partial(Launcher, settle_s=0.3))
+    monkeypatch.setattr("gcp_jobs.job_run.Launcher", partial(Launcher, settle_s=0.3, reach_s=0.3))
     name, store = f"{point}-{again[0]}-{'d' if deferrable else 's'}", Store()
     with dying_at(point, backend):
         one_try(context(store, 1, 0), backend, name, deferrable, 0.1 if again == "retry" else 30)

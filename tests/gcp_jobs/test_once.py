@@ -68,7 +68,7 @@ def launcher(
     store: Store, attempt: Attempt = FIRST, faults: list[str] | None = None, backend: JobBackend = CLOUD_RUN
 ) -> Launcher:
     flaky: Any = Flaky(backend, faults or [])
-    return Launcher(flaky, store, attempt, 5, LOG, settle_s=0.3, sleep=lambda _: None)
+    return Launcher(flaky, store, attempt, 5, LOG, settle_s=0.3, reach_s=0.3, sleep=lambda _: None)
 
 
 def nothing() -> None:
@@ -228,6 +228,44 @@ def batch_request(name: str, text: str = "sleep 30") -> RunRequest:
          "image": "busybox", "command": ["sh", "-c", text], "memory": "512Mi"}
     )  # fmt: skip
     return RunRequest(JobRef("batch", spec.project, spec.region, name), "", spec=spec)
+
+
+class Refusing(Store):
+    """The store of a try that was given up, once its call is under way: it may read, not write."""
+
+    writes = 1
+
+    def set(self, key: str, value: Any) -> None:
+        if not self.writes:
+            raise RuntimeError("410: the try is over")
+        self.writes -= 1
+        super().set(key, value)
+
+
+def test_a_try_that_was_given_up_cancels_its_late_run_though_it_may_not_write_any_more(
+    request_for: Any, emulator: Any
+) -> None:
+    request = request_for("given-up", "sleep", "30")
+    live = launcher(Store()).start(request, nothing)
+    with pytest.raises(RuntimeError, match="410"):
+        launcher(Refusing()).start(request, nothing)
+    states = {run.ref: run.state for run in CLOUD_RUN.list(request.job)}
+    assert states.pop(live.ref) is JobState.RUNNING
+    assert list(states.values()) == [JobState.CANCELLED]
+    CLOUD_RUN.cancel(live.ref)
+
+
+def test_the_run_of_a_try_that_may_still_be_calling_is_waited_for(request_for: Any, emulator: Any) -> None:
+    store, request, looks = Store(), request_for("still-calling", "ok"), list[float]()
+    first = launcher(store).start(request, nothing)
+    late = replace(Intent.load(store), run="")  # type: ignore[type-var]
+    late.save(store)
+    again = launcher(store)
+    again.reach_s, found = 30, again.backend.runs
+    hidden: Any = lambda *asked: found(*asked) if len(looks) >= 2 else ()  # noqa: E731
+    again.backend.runs, again.sleep = hidden, looks.append  # type: ignore[method-assign]
+    assert again.start(request, nothing).ref == first.ref
+    assert len(looks) == 2
 
 
 def test_a_batch_job_that_is_there_already_is_attached_to_and_the_log_says_so(

@@ -268,7 +268,10 @@ def test_open_streams_are_cut_at_once(batch, faults):
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ({"kind": "flood"}, "'call', 'hold', 'lag', 'quota', 'cut', 'suppress', 'messages', 'preempt', 'exhaust'"),
+        (
+            {"kind": "flood"},
+            "'call', 'hold', 'lag', 'quota', 'cut', 'suppress', 'messages', 'preempt', 'exhaust'",
+        ),
         ({}, "kind"),
         ([], "dict"),
         (
