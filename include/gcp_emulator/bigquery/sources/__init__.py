@@ -10,6 +10,7 @@ from gcp_emulator.bigquery.sources.csv import Csv
 from gcp_emulator.bigquery.sources.json_lines import JsonLines
 from gcp_emulator.bigquery.sources.parquet import Parquet
 
+MATCHED = "FILE_SET_SPEC_TYPE_FILE_SYSTEM_MATCH"
 FORMATS: Mapping[str, type[Source]] = {
     "CSV": Csv,
     "NEWLINE_DELIMITED_JSON": JsonLines,
@@ -22,9 +23,11 @@ def source(paths: Sequence[Path], load: Mapping[str, Any]) -> Source:
     kind = str(load.get("sourceFormat") or "CSV").upper()
     if kind not in FORMATS:
         raise errors.unsupported(f"load jobs of format {kind} (but {', '.join(FORMATS)})")
-    for option in ("hivePartitioningOptions", "decimalTargetTypes", "jsonExtension", "fileSetSpecType"):
+    for option in ("hivePartitioningOptions", "jsonExtension"):
         if load.get(option):
             raise errors.unsupported(f"load jobs with {option}")
+    if str(load.get("fileSetSpecType") or MATCHED) != MATCHED:
+        raise errors.unsupported("load jobs from manifests of files")
     return FORMATS[kind](paths, load)
 
 
