@@ -231,6 +231,7 @@ def gcloud(cloud: Cloud, gcloud_config: Path) -> Callable[..., Any]:
     }
     for service in ("BATCH", "LOGGING", "PUBSUB", "SECRETMANAGER"):
         settings[f"API_ENDPOINT_OVERRIDES_{service}"] = cloud.ready["rest"] + "/"
+    settings["API_ENDPOINT_OVERRIDES_STORAGE"] = cloud.ready["rest"] + "/storage/v1/"
     environment = os.environ | {f"CLOUDSDK_{name}": value for name, value in settings.items()}
 
     def gcloud(*words: str, stdin: str = "", raw: bool = False, error: str = "") -> Any:

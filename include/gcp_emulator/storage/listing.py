@@ -14,6 +14,7 @@ from gcp_emulator.storage.record import Record
 from gcp_emulator.storage.refusals import invalid
 
 MOST = 1000
+GROUPED = 50  # rows read at once where most of them may be of one folder, and passed over
 LAST = 2**63 - 1
 
 
@@ -67,8 +68,9 @@ def page(catalogue: Catalogue, bucket: str, wanted: Wanted) -> Page:
     end = min(ends, key=str.encode) if ends else None
     after = _cursor(wanted.token) if wanted.token else (max(prefix, wanted.start, key=str.encode), -1)
     found = Page()
+    at_once = GROUPED if wanted.delimiter else MOST
     while len(found.records) + len(found.prefixes) <= wanted.limit:
-        rows = catalogue.records(bucket, after, end, MOST, versions=wanted.versions)
+        rows = catalogue.records(bucket, after, end, at_once, versions=wanted.versions)
         for record in rows:
             group = _group(record.name, wanted)
             fitting = record.name.startswith(wanted.prefix) and (
@@ -86,7 +88,7 @@ def page(catalogue: Catalogue, bucket: str, wanted: Wanted) -> Page:
                 after = (following, -1) if following else (record.name, LAST)
                 break
         else:
-            if len(rows) < MOST:
+            if len(rows) < at_once:
                 break
     return found
 

@@ -15,6 +15,7 @@ from gcp_emulator.json_api import Refusal
 from gcp_emulator.storage.files import CHUNK
 from gcp_emulator.storage.record import Record
 
+SMALL = 64 * 1024  # bytes that are read at once
 RANGE = re.compile(r"bytes=(?:(\d+)-(\d*)|-(\d+))")
 
 
@@ -51,6 +52,10 @@ def answer(record: Record, file: BinaryIO, asked: Mapping[str, str], *, head: bo
     headers["Content-Length"] = str(end - start)
     if found:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{record.size}"
+    if end - start <= SMALL:
+        with file:
+            file.seek(start)
+            return Response(file.read(end - start), 206 if found else 200, headers=headers)
     return StreamingResponse(_bytes(file, start, end), 206 if found else 200, headers=headers)
 
 
