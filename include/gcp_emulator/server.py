@@ -104,7 +104,8 @@ class Addresses:
         """The environment that points clients here."""
         hosts = {**dict.fromkeys(HOSTS, self.grpc), "PUBSUB_EMULATOR_HOST": self.pubsub}
         hosts |= {name: self.rest for name in REST_HOSTS}
-        return {**hosts, "GCP_EMULATOR_URL": self.rest}
+        # gcsfs would ask Google which kind of bucket each one is, for a minute
+        return {**hosts, "GCP_EMULATOR_URL": self.rest, "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"}
 
 
 class Emulator:
@@ -246,6 +247,7 @@ class Emulator:
             logs=logs,
             faults=self._faults,
             calls=calls,
+            shelf=self._shelf,
         )
 
     async def stop(self) -> None:

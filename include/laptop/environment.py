@@ -90,6 +90,7 @@ def airflow(place: Place, cloud: Mapping[str, str], api_base_url: str) -> dict[s
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             "AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT": json.dumps(google),
             "NO_GCE_CHECK": "true",
+            "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",  # else it asks Google itself, for a minute
             "GCP_JOBS_ENVIRONMENT": "local",
             "GCP_JOBS_PROJECT": PROJECT,
             "GCP_JOBS_REGION": REGION,

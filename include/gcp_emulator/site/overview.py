@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from gcp_emulator.messages import BatchJob, Execution, Job
 from gcp_emulator.run.names import project, region, short
+from gcp_emulator.site.buckets import bucket_path
 from gcp_emulator.site.markup import (
     Html,
     batch_path,
@@ -38,6 +39,9 @@ def overview(world: World) -> str:
             table(("Execution", *where, "State", "Tasks", "Created", ""), _executions(world)),
         ),
         section("Batch jobs", table(("Job", *where, "State", "Tasks", "Created", ""), _batch_jobs(world))),
+        section(
+            "Storage buckets", table(("Bucket", "Project", "Location", "Objects", "Bytes"), _buckets(world))
+        ),
         section("Pub/Sub topics", table(("Topic", "Project", "Subscriptions"), _topics(world))),
         section(
             "Pub/Sub subscriptions",
@@ -71,6 +75,18 @@ def _batch_jobs(world: World) -> Rows:
         job = world.batch.live(stored.name) or stored
         shown = link(batch_path(job.name), short(job.name)), *_place(job.name), batch_state(job)
         yield *shown, batch_counts(job), moment(job.create_time), link(logs_path(job.name), "logs")
+
+
+def _buckets(world: World) -> Rows:
+    catalogue = world.shelf.catalogue
+    for bucket in catalogue.buckets()[:SHOWN]:
+        name = bucket["name"]
+        yield (
+            link(bucket_path(name), name),
+            catalogue.project(name),
+            bucket["location"],
+            *catalogue.totals(name),
+        )
 
 
 def _topics(world: World) -> Rows:

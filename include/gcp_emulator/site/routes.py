@@ -7,6 +7,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from gcp_emulator.errors import ApiError, NotFound
+from gcp_emulator.site.buckets import bucket_page
 from gcp_emulator.site.log_lines import logs_page
 from gcp_emulator.site.markup import document, note
 from gcp_emulator.site.overview import overview
@@ -33,6 +34,7 @@ class Site:
             Route("/emulator/", self.overview),
             Route("/emulator/executions/{name:path}", self.execution),
             Route("/emulator/batch/{name:path}", self.batch),
+            Route("/emulator/buckets/{name}", self.bucket),
             Route("/emulator/logs", self.logs),
         ]
 
@@ -44,6 +46,11 @@ class Site:
 
     async def batch(self, request: Request) -> Response:
         return _page(lambda: batch_page(self._world, request.path_params["name"]))
+
+    async def bucket(self, request: Request) -> Response:
+        """`?prefix=` a folder."""
+        prefix = request.query_params.get("prefix", "")
+        return _page(lambda: bucket_page(self._world, request.path_params["name"], prefix))
 
     async def logs(self, request: Request) -> Response:
         """`?resource=` a full name, a Batch job's uid or an execution's id."""

@@ -9,6 +9,7 @@ from gcp_emulator.logs.sinks import Sinks
 from gcp_emulator.logs.store import LogStore
 from gcp_emulator.pubsub.broker import PubSub
 from gcp_emulator.run.engine import Engine
+from gcp_emulator.storage.shelf import Shelf
 from gcp_emulator.store import Store
 
 
@@ -24,3 +25,4 @@ class World:
     logs: LogStore
     faults: Book
     calls: CallLog
+    shelf: Shelf

@@ -75,6 +75,8 @@ def headers_of(record: Record) -> dict[str, str]:
         "ETag": f'"{record.etag}"',
         "Last-Modified": format_datetime(updated, usegmt=True),
         "Accept-Ranges": "bytes",
+        # shares its address with the emulator's own pages, which no object's scripts may reach
+        "Content-Security-Policy": "sandbox allow-scripts",
     }
     said = {
         "Content-Encoding": "contentEncoding",
