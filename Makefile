@@ -49,6 +49,10 @@ faults: setup ## each fault: where it is caught, what the user reads (ONLY=regex
 hazards: setup ## who ends a task, and does its job end with it: users, stalls, kills, evictions on a real Airflow (ONLY=name: some)
 	@$(CLEAN) PYTHONPATH=include:. $(PY) -m benchmarks.hazards $(ONLY)
 
+.PHONY: chaos
+chaos: setup ## all is killed at the worst points: has each attempt one job, and the right end? (N strikes, MINUTES, SEED, LEVEL=fast|real)
+	@$(CLEAN) PYTHONPATH=include:. $(PY) -m benchmarks.chaos $(if $(N),--strikes $(N)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(LEVEL),--level $(LEVEL))
+
 .PHONY: record-waits
 record-waits: setup ## once a release: what its waits leave in Airflow's database, for the test that later code finishes them
 	@$(CLEAN) PYTHONPATH=plugins:include:. $(PY) -m tests.gcp_jobs.in_flight

@@ -1,0 +1,65 @@
+"""A short night of chaos is green; each safeguard that is taken out makes it red, else chaos would prove nothing."""
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from benchmarks.chaos.night import Night, Terms, fast
+from benchmarks.chaos.plan import Act, Plan
+
+from laptop.progress import Progress
+
+RUN, EXECUTIONS = "google.cloud.run.v2.Jobs/", "google.cloud.run.v2.Executions/"
+BATCH = "google.cloud.batch.v1.BatchService/"
+LISTEN = "google.pubsub.v1.Subscriber/StreamingPull"
+STARTS = (
+    ("worker", f"{RUN}RunJob"),
+    ("worker", f"{BATCH}CreateJob"),
+    ("worker", f"{EXECUTIONS}ListExecutions"),
+)
+WAITS = (("worker", f"{EXECUTIONS}GetExecution"), ("worker", f"{BATCH}GetJob"))
+FOLLOWS = (("triggerer", f"{EXECUTIONS}GetExecution"), ("triggerer", f"{BATCH}GetJob"))
+
+
+def undisturbed(plan: Plan) -> bool:
+    return plan.act is Act.NOTHING and not plan.exit
+
+
+CASES: dict[str, Terms] = {
+    "": Terms(7, 40, 15, calls=(*STARTS, *WAITS, *FOLLOWS)),
+    "look": Terms(1, 15, 8, calls=STARTS, only=("*RunJob after kill", "*RunJob answered kill"),
+                  wanted=lambda plan: plan.backend == "cloud_run" and not plan.act),
+    "sole": Terms(1, 20, 12, calls=STARTS, only=("*RunJob before ghost",),
+                  wanted=lambda plan: plan.backend == "cloud_run" and not plan.act),
+    "ended": Terms(1, 20, 10, calls=(*STARTS, *WAITS), only=("*kill",),
+                   wanted=lambda plan: plan.act is Act.CLEAR),
+    "trigger": Terms(1, 10, 10, calls=FOLLOWS, only=("*stall",),
+                     wanted=lambda plan: plan.deferrable and undisturbed(plan)),
+    "worker": Terms(1, 15, 10, calls=WAITS, only=("*answered evict",),
+                    wanted=lambda plan: not plan.deferrable and undisturbed(plan)),
+    "confirm": Terms(1, 0, 6, calls=FOLLOWS,
+                     wanted=lambda plan: plan.backend == "batch" and plan.deferrable and plan.exit > 0),
+}  # fmt: skip
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Callable[[Terms], Night]:
+    return lambda terms: fast(tmp_path, terms, Progress())
+
+
+@pytest.mark.timeout(240)
+def test_whatever_dies_each_attempt_has_one_job_and_the_right_verdict(
+    night: Callable[[Terms], Night],
+) -> None:
+    found = night(replace(CASES[""], seed=random.SystemRandom().randrange(10**6)))
+    assert not found.red, found.told()
+    assert found.strikes >= len(found.points) > 0
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("safeguard", [name for name in CASES if name])
+def test_a_safeguard_that_is_taken_out_is_missed(night: Callable[[Terms], Night], safeguard: str) -> None:
+    found = night(replace(CASES[safeguard], without=safeguard, all_points=False))
+    assert found.tally.red, found.told()
