@@ -40,10 +40,16 @@ class JsonLines(logging.Formatter):
         return text.replace(escaped, _HIDDEN).replace(self._secret, _HIDDEN)
 
 
+def _matters(record: logging.LogRecord) -> bool:
+    """Not what google-auth says of its background question where the account may be used: it works without."""
+    return "allowedLocations" not in record.getMessage() and "Regional Access" not in record.getMessage()
+
+
 def configure(level: int, secret: str = "", stream: TextIO | None = None) -> None:
     """Sends every log line of the process, Python warnings included, to `stream` (stdout) as JSON."""
     handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(JsonLines(secret))
+    handler.addFilter(_matters)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -28,10 +28,16 @@ class JsonLines(logging.Formatter):
         return json.dumps(line | getattr(record, "fields", {}), ensure_ascii=False, default=str)
 
 
+def _matters(record: logging.LogRecord) -> bool:
+    """Not what google-auth says of its background question where the account may be used: it works without."""
+    return "allowedLocations" not in record.getMessage() and "Regional Access" not in record.getMessage()
+
+
 def configure() -> None:
     """Sends every log line of the process, Python warnings included, to stdout as JSON."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonLines())
+    handler.addFilter(_matters)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

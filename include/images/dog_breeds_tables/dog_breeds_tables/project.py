@@ -57,10 +57,11 @@ class Project:
                     f"{table} cannot be read: {_line(result.message)}", "Run dog_breeds_ingestion first"
                 )
             if result.status == "error":
-                raise SourceError(
-                    f"{table} was loaded {result.age / 86_400:.0f} days ago, which is too long. "
-                    "Run dog_breeds_ingestion; the tables are as they were"
+                days = result.age / 86_400
+                state = (
+                    f"was loaded {days:.0f} days ago, which is too long" if days < 36_500 else "has no rows"
                 )
+                raise SourceError(f"{table} {state}. Run dog_breeds_ingestion; the tables are as they were")
 
     def build(self) -> list[Check]:
         """Makes all tables and gives the outcome of every check; raises WarehouseError when BigQuery refused one."""
