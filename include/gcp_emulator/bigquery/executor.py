@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from gcp_emulator.bigquery.types import Field, described
 from gcp_emulator.json_api import Refusal
 
 Result = TypeVar("Result")
+VERBS = {"INSERT": "inserted", "UPDATE": "updated", "DELETE": "deleted"}
 DML = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE_TABLE"})
 TRANSACTIONS = {"BEGIN_TRANSACTION": True, "COMMIT_TRANSACTION": False, "ROLLBACK_TRANSACTION": False}
 
@@ -79,8 +81,7 @@ class Executor:
         for step in translation.steps:
             self.step(step)
         if translation.kind in DML:
-            counts = self.cursor.fetchone() or (0,)
-            outcome.changed = changes(translation.kind, counts)
+            outcome.changed = changes(translation.kind, self.cursor.fetchall())
 
     def step(self, text: str) -> None:
         try:
@@ -182,12 +183,12 @@ class Executor:
             time.sleep(0.05)
 
 
-def changes(kind: str, counts: tuple[Any, ...]) -> dict[str, int]:
-    """Rows by what happened to them, under the names of dmlStats."""
+def changes(kind: str, rows: list[tuple[Any, ...]]) -> dict[str, int]:
+    """Rows by what happened to them, under the names of dmlStats; a MERGE names it for each, others count."""
     if kind == "MERGE":
-        return dict(zip(("inserted", "updated", "deleted"), map(int, counts), strict=True))
-    verb = {"INSERT": "inserted", "UPDATE": "updated"}.get(kind, "deleted")
-    return {verb: int(counts[0] or 0)}
+        done = Counter(str(action) for action, *_ in rows)
+        return {name: done[verb] for verb, name in VERBS.items()}
+    return {VERBS.get(kind, "deleted"): int(rows[0][0] or 0) if rows else 0}
 
 
 def explained(error: Exception) -> Refusal:

@@ -61,10 +61,11 @@ class Csv(Source):
         if encoding not in ENCODINGS:
             raise errors.unsupported(f"CSV files in {encoding}")
         delimiter = load.get("fieldDelimiter") or ","
+        quote = '"' if load.get("quote") is None else load["quote"]
         given: dict[str, Any] = {
             "delim": literal({"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter)),
-            "quote": literal(load.get("quote", '"')),
-            "escape": literal(load.get("quote", '"')),
+            "quote": literal(quote),
+            "escape": literal(quote),
             "nullstr": literal(load.get("nullMarker") or ""),
             "allow_quoted_nulls": "false",
             "encoding": literal(ENCODINGS[encoding]),
