@@ -78,6 +78,10 @@ conformance: setup ## the verdict for each state of a Batch job, beside the stoc
 bench-end-to-end: setup ## from a job's end to the next task through a real Airflow, beside the stock provider's
 	@$(CLEAN) PYTHONPATH=include $(PY) benchmarks/end_to_end.py
 
+.PHONY: bench-events
+bench-events: setup ## from a message to its job, single and in bursts, beside the stock way (fewer: ARGS='--bursts 1 100 --stock 1')
+	@$(CLEAN) PYTHONPATH=include $(PY) benchmarks/events.py $(ARGS)
+
 .PHONY: compose-test
 compose-test: setup ## build the images, bring the stack up, run the DAG through the REST API, take it down
 	@$(LAPTOP) compose-test
