@@ -22,7 +22,7 @@ from gcp_emulator.server import PACKAGE, Addresses, Emulator, Options  # noqa: E
 
 PARENT_S = 1.0
 app = typer.Typer(add_completion=False)
-HELP = """Serve the embedded Google Cloud: Cloud Run jobs, Batch, Pub/Sub, Secret Manager and Cloud Logging.
+HELP = """Serve the embedded Google Cloud: Cloud Run jobs, Batch, Pub/Sub, Secret Manager, Logging and Storage.
 
 It speaks gRPC and REST, runs the containers of jobs as local processes, and stops on Ctrl-C or SIGTERM with all that
 it started. When it is ready it prints its addresses, then the exports that point clients at it.

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 
 from gcp_emulator.storage.conditions import Conditions, number
-from gcp_emulator.storage.refusals import invalid
+from gcp_emulator.storage.refusals import invalid, unsupported
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,15 @@ class Call:
 
 
 async def read(request: Request, caller: str, *, with_body: bool = True) -> Call:
-    """Refusal when the body is no JSON object."""
+    """Refusal when the body is no JSON object, or for what the emulator would have to do wrong."""
+    if (
+        "x-goog-encryption-algorithm" in request.headers
+        or "x-goog-copy-source-encryption-algorithm" in request.headers
+    ):
+        raise unsupported("encryption keys of the customer's own")
+    for name in ("kmsKeyName", "destinationKmsKeyName", "softDeleted"):
+        if request.query_params.get(name, "false").lower() != "false":
+            raise unsupported(name)
     text = await request.body() if with_body else b""
     try:
         body = json.loads(text) if text.strip() else {}

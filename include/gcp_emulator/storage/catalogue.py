@@ -40,7 +40,8 @@ class Catalogue:
             self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(SCHEMA)
         self._lock = threading.RLock()
-        self._last = 0
+        # generations go on, also when the clock has gone back since
+        self._last = int(self._one("SELECT COALESCE(MAX(generation), 0) FROM objects")[0])
 
     def close(self) -> None:
         with self._lock:

@@ -4,6 +4,7 @@ Somebody looks when a task that had the mount ends, and at each listing and read
 no object yet: Cloud Storage FUSE uploads when a file is closed.
 """
 
+import logging
 import mimetypes
 
 from gcp_emulator.storage.files import CHUNK, Digest, being_written, look, open_file, stamp
@@ -11,6 +12,8 @@ from gcp_emulator.storage.names import beyond, is_bucket
 from gcp_emulator.storage.record import Record
 from gcp_emulator.storage.refusals import being_written as written_now
 from gcp_emulator.storage.versions import OCTETS, Versions
+
+log = logging.getLogger(__name__)
 
 
 class Mounts:
@@ -46,7 +49,7 @@ class Mounts:
                 self._gone(record)
 
     def _adopt(self, bucket: str, name: str) -> bool:
-        """Whether the file could be made an object, or has gone or become one meanwhile."""
+        """False while the file is being written; one that has gone, or that we may not read, is passed over."""
         path = self._files.seen(bucket, name)
         if path is None or not is_bucket(bucket):
             return True
@@ -59,7 +62,9 @@ class Mounts:
                 while data := file.read(CHUNK):
                     digest.count(data)
             return before is None or self._enter(bucket, name, digest, stamp(before))
-        except FileNotFoundError:
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError):
+                log.warning("%s/%s cannot be read: %s", bucket, name, error)
             return True
 
     def _enter(self, bucket: str, name: str, digest: Digest, before: str) -> bool:

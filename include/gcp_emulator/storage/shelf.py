@@ -1,5 +1,6 @@
 """Cloud Storage as one object: what its routes and, within the process, other services call."""
 
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from gcp_emulator.storage.record import Record
 from gcp_emulator.storage.refusals import invalid
 from gcp_emulator.storage.versions import Versions
 
+log = logging.getLogger(__name__)
 URI = re.compile(r"gs://([^/]+)/(.*)", re.DOTALL)
 
 
@@ -120,5 +122,9 @@ class Shelf:
         except ValueError:
             return  # another kind of volume, or all buckets
         self.mount(bucket, project)
-        if self.catalogue.bucket(bucket) is not None:
+        if self.catalogue.bucket(bucket) is None:
+            return
+        try:
             self.mounts.survey(bucket, "".join(f"{folder}/" for folder in folders))
+        except OSError as error:
+            log.warning("What a job left in bucket %s is looked at later: %s", bucket, error)

@@ -89,10 +89,12 @@ class Versions:
             raise no_bucket()
         now = moment(generation)
         times = dict.fromkeys(("timeCreated", "updated", "timeStorageClassUpdated", "timeFinalized"), now)
-        defaults = {"contentType": OCTETS, "storageClass": about["storageClass"]}
+        defaults: dict[str, Any] = {"contentType": OCTETS, "storageClass": about["storageClass"]}
         told = {"metageneration": "1", **times, "md5Hash": digest.md5, "crc32c": digest.crc32c}
         if fields.get("componentCount"):
             del told["md5Hash"]
+        if about.get("defaultEventBasedHold"):
+            defaults["eventBasedHold"] = True
         record = Record(
             bucket, name, generation, True, place, digest.size, stamp(found), {**defaults, **told, **fields}
         )

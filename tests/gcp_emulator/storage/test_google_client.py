@@ -155,3 +155,8 @@ def test_what_the_emulator_cannot_do_it_refuses_by_name(client, cloud):
     bucket.retention_period = 60
     with pytest.raises(exceptions.MethodNotImplemented, match="retention policy"):
         client.create_bucket(bucket)
+    made = client.create_bucket(f"{cloud.project}-y")
+    with pytest.raises(exceptions.MethodNotImplemented, match="encryption keys"):
+        made.blob("a", encryption_key=b"k" * 32).upload_from_string("x")
+    with pytest.raises(exceptions.MethodNotImplemented, match="kmsKeyName"):
+        made.blob("a", kms_key_name="projects/p/locations/l/keyRings/r/cryptoKeys/k").upload_from_string("x")

@@ -1,5 +1,8 @@
 """Generations, conditions, versions, metadata and copies of objects, without any server between."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
 import pytest
 
 from gcp_emulator.json_api import Refusal
@@ -212,3 +215,39 @@ def test_buckets_that_google_refuses(world, name):
     with pytest.raises(Refusal) as refused:
         world.shelf.buckets.insert("project", {"name": name})
     assert refused.value.status == 400
+
+
+def test_of_many_writers_that_want_to_be_the_first_one_is(world):
+    """A lock in a bucket is a write with `ifGenerationMatch=0`."""
+
+    def write(_):
+        with suppress(Refusal):
+            return world.put_if("lock", Conditions(generation=0)).generation
+
+    with ThreadPoolExecutor(8) as threads:
+        made = [found for found in threads.map(write, range(40)) if found is not None]
+    assert made == [world.shelf.objects.find("bucket", "lock").generation]
+
+
+def test_many_writers_and_files_of_jobs_at_once_lose_nothing(world):
+    world.listen()
+
+    def work(number):
+        if number % 2:
+            (world.mount / f"f{number}").write_text(str(number))
+        else:
+            world.put(f"f{number}", str(number).encode())
+        world.names()
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(60)))
+    assert sorted(world.names()) == sorted(f"f{number}" for number in range(60))
+    assert sorted(world.events) == sorted(("FINALIZE", f"f{number}") for number in range(60))
+    assert all(world.get(f"f{number}") == str(number).encode() for number in range(60))
+
+
+def test_a_buckets_default_hold_is_every_new_objects(make_world):
+    world = make_world(defaultEventBasedHold=True)
+    world.put("a")
+    with pytest.raises(Refusal, match="Event-Based hold"):
+        world.shelf.objects.delete("bucket", "a", None, NONE)
