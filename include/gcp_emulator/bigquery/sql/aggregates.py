@@ -1,0 +1,213 @@
+"""Aggregate and window functions: https://cloud.google.com/bigquery/docs/reference/standard-sql/aggregate_functions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from gcp_emulator.bigquery.errors import invalid_query, unsupported
+from gcp_emulator.bigquery.sql.functions import SCHEMA
+from gcp_emulator.bigquery.sql.known import AGGREGATES, NAVIGATION, NUMBERING
+from gcp_emulator.bigquery.sql.scope import Context
+
+NATIVE = {
+    "MIN": "min", "MAX": "max", "ANY_VALUE": "any_value", "LOGICAL_AND": "bool_and", "LOGICAL_OR": "bool_or",
+    "STDDEV": "stddev_samp", "STDDEV_SAMP": "stddev_samp", "STDDEV_POP": "stddev_pop", "VARIANCE": "var_samp",
+    "VAR_SAMP": "var_samp", "VAR_POP": "var_pop", "CORR": "corr", "COVAR_POP": "covar_pop",
+    "COVAR_SAMP": "covar_samp", "BIT_AND": "bit_and", "BIT_OR": "bit_or", "BIT_XOR": "bit_xor", "MAX_BY": "arg_max",
+    "MIN_BY": "arg_min",
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Modifiers:
+    """What stands inside an aggregate's parentheses beside its arguments."""
+
+    arguments: list[exp.Expression]
+    distinct: bool = False
+    ignore_nulls: bool = False
+    order: exp.Expression | None = None
+    limit: exp.Expression | None = None
+    having: exp.Expression | None = None
+
+
+def modifiers(arguments: Sequence[exp.Expression]) -> Modifiers:
+    """Unwrapped: LIMIT(ORDER(IGNORE NULLS(DISTINCT x))) around the arguments, in whatever order."""
+    made = Modifiers([])
+    for node in arguments:
+        while isinstance(
+            node, exp.Limit | exp.Order | exp.IgnoreNulls | exp.RespectNulls | exp.Distinct | exp.HavingMax
+        ):
+            if isinstance(node, exp.Limit):
+                made.limit = node.expression
+            elif isinstance(node, exp.Order):
+                made.order = node
+            elif isinstance(node, exp.IgnoreNulls):
+                made.ignore_nulls = True
+            elif isinstance(node, exp.HavingMax):
+                made.having = node
+            elif isinstance(node, exp.Distinct):
+                made.distinct = True
+                made.arguments += node.expressions[:-1]
+                node = node.expressions[-1]
+                continue
+            node = node.this
+        made.arguments.append(node)
+    return made
+
+
+class Aggregates:
+    """Compiles aggregate calls, with OVER or without."""
+
+    context: Context
+
+    def expr(self, node: exp.Expression) -> str:
+        raise NotImplementedError
+
+    def order(self, node: exp.Expression) -> str:
+        raise NotImplementedError
+
+    def aggregate(self, node: exp.Expression, over: str = "") -> str:
+        """`over` is DuckDB's OVER clause."""
+        name = node.name.upper()
+        told = modifiers(node.expressions)
+        scope = self.context.scopes[-1] if self.context.scopes else None
+        hidden, kept = {}, scope.aliases if scope else {}
+        if scope:
+            scope.aliases = hidden  # aliases do not reach into aggregates
+        try:
+            return self._aggregate(name, told, over)
+        finally:
+            if scope:
+                scope.aliases = kept
+
+    def _aggregate(self, name: str, told: Modifiers, over: str) -> str:
+        if name in ("ARRAY_AGG", "ARRAY_CONCAT_AGG", "STRING_AGG"):
+            return self._collected(name, told, over)
+        if told.order or told.limit or (told.having and name != "ANY_VALUE"):
+            raise unsupported(f"{name} with ORDER BY, LIMIT or HAVING")
+        star = told.arguments and isinstance(told.arguments[0], exp.Star)
+        if name == "COUNT" and star:
+            return f"count(*){over}"
+        arguments = [self.expr(each) for each in told.arguments]
+        if not arguments:
+            raise invalid_query(f"Number of arguments does not match for aggregate function {name}")
+        distinct = "DISTINCT " if told.distinct else ""
+        first = arguments[0]
+        match name:
+            case "COUNT":
+                return f"count({distinct}{first}){over}"
+            case "COUNTIF":
+                return f"CAST(count_if({distinct}{first}){over} AS BIGINT)"
+            case "SUM":
+                return _typed("narrow", [f"sum({distinct}{first}){over}"])
+            case "AVG":
+                return _typed("average", [f"sum({distinct}{first}){over}", f"count({distinct}{first}){over}"])
+            case "MIN" | "MAX" if told.distinct:
+                return f"{name.lower()}({first}){over}"
+            case "APPROX_COUNT_DISTINCT":
+                return f"count(DISTINCT {first}){over}"
+            case "APPROX_QUANTILES":
+                return self._quantiles(told, first)
+            case "ANY_VALUE" if told.having:
+                pick = "arg_max" if told.having.args.get("max") else "arg_min"
+                return f"{pick}({first}, {self.expr(told.having.expression)}){over}"
+        return f"{NATIVE[name]}({distinct}{', '.join(arguments)}){over}"
+
+    def _quantiles(self, told: Modifiers, first: str) -> str:
+        number = told.arguments[1]
+        if told.distinct or not isinstance(number, exp.Literal):
+            raise unsupported("APPROX_QUANTILES with DISTINCT or without a constant number")
+        count = int(number.this)
+        shares = ", ".join(str(each / count) for each in range(count + 1))
+        return f"quantile_disc({first}, [{shares}])"
+
+    def _collected(self, name: str, told: Modifiers, over: str) -> str:
+        first = self.expr(told.arguments[0])
+        distinct = "DISTINCT " if told.distinct else ""
+        ordered = f" {self.order(told.order)}" if told.order else ""
+        some = name != "ARRAY_AGG" or told.ignore_nulls
+        clause = f" FILTER (WHERE {first} IS NOT NULL)" if some else ""
+        if over and (told.order or told.limit):
+            raise invalid_query(f"ORDER BY and LIMIT are not allowed in the analytic function {name}")
+        made = f"array_agg({distinct}{first}{ordered}){clause}{over}"
+        if told.limit:
+            made = f"list_slice({made}, 1, {self.expr(told.limit)})"
+        if name == "ARRAY_CONCAT_AGG":
+            return f"flatten({made})"
+        if name == "STRING_AGG":
+            separator = self.expr(told.arguments[1]) if len(told.arguments) > 1 else "','"
+            return f"_gsql_join({made}, {separator}, NULL)"
+        return made
+
+    def _groupconcat(self, node: exp.Expression) -> str:
+        return self._string_agg(node, "")
+
+    def _string_agg(self, node: exp.Expression, over: str) -> str:
+        separator = node.args.get("separator")
+        arguments = [node.this, *([separator] if separator else [])]
+        return self.aggregate(exp.Anonymous(this="STRING_AGG", expressions=arguments), over)
+
+    # OVER
+
+    def _window(self, node: exp.Expression) -> str:
+        call, over = node.this, f" OVER {self.over(node)}"
+        if isinstance(call, exp.GroupConcat):
+            return self._string_agg(call, over)
+        if not isinstance(call, exp.Anonymous):
+            raise unsupported(f"the analytic function {call.sql('bigquery')}")
+        name = call.name.upper()
+        if name in NUMBERING:
+            arguments = ", ".join(self.expr(each) for each in call.expressions)
+            made = f"{name.lower()}({arguments}){over}"
+            return made if name in ("PERCENT_RANK", "CUME_DIST") else f"CAST({made} AS BIGINT)"
+        if name in NAVIGATION:
+            return self._navigation(name, call, over)
+        if name not in AGGREGATES:
+            raise unsupported(f"the analytic function {name}")
+        return self.aggregate(call, over)
+
+    def _navigation(self, name: str, call: exp.Expression, over: str) -> str:
+        told = modifiers(call.expressions)
+        first, *rest = [self.expr(each) for each in told.arguments]
+        if name.startswith("PERCENTILE_"):
+            kind = "quantile_cont" if name.endswith("CONT") else "quantile_disc"
+            value = f"CAST({first} AS DOUBLE)" if name.endswith("CONT") else first
+            return f"{kind}({value}, {rest[0]}){over}"
+        nulls = " IGNORE NULLS" if told.ignore_nulls else ""
+        if name in ("LAG", "LEAD") and nulls:
+            raise unsupported(f"{name} with IGNORE NULLS")
+        if name in ("LAG", "LEAD") and rest:
+            rest[0] = f"CAST({rest[0]} AS INTEGER)"
+        return f"{name.lower()}({', '.join([first, *rest])}{nulls}){over}"
+
+    def over(self, node: exp.Expression) -> str:
+        """A window in parentheses, or its name."""
+        base = node.args.get("alias")
+        spec, order = node.args.get("spec"), node.args.get("order")
+        partition = node.args.get("partition_by") or ()
+        if base and not (spec or order or partition):
+            return f'"{base.name}"'
+        made = [f'"{base.name}"'] if base else []
+        if partition:
+            made.append(f"PARTITION BY {', '.join(self.expr(each) for each in partition)}")
+        if order:
+            made.append(self.order(order))
+        if spec:
+            sides = [self._side(spec, side) for side in ("start", "end") if spec.args.get(side)]
+            frame = f"BETWEEN {sides[0]} AND {sides[1]}" if len(sides) == 2 else sides[0]
+            made.append(f"{spec.args['kind'].upper()} {frame}")
+        return f"({' '.join(made)})"
+
+    def _side(self, spec: exp.Expression, side: str) -> str:
+        value, direction = spec.args[side], spec.args.get(f"{side}_side")
+        text = value if isinstance(value, str) else self.expr(value)
+        return (
+            f"{text} {direction or ''}".strip().upper() if isinstance(value, str) else f"{text} {direction}"
+        )
+
+
+def _typed(macro: str, values: Sequence[str]) -> str:
+    fields = ", ".join(f"'a{number}': {value}" for number, value in enumerate(values))
+    passed = ", ".join(f"gsql_v['a{number}']" for number in range(len(values)))
+    return f"list_transform([{{{fields}}}], lambda gsql_v: {SCHEMA}.{macro}({passed}))[1]"

@@ -1,0 +1,327 @@
+"""Expressions: each kind of node that is known to be right becomes DuckDB's SQL, every other is refused by name."""
+
+import re
+from collections.abc import Callable, Sequence
+
+from sqlglot import exp
+
+from gcp_emulator.bigquery.errors import invalid_query, unsupported
+from gcp_emulator.bigquery.sql import datatypes, parameters
+from gcp_emulator.bigquery.sql.calls import Calls
+from gcp_emulator.bigquery.types import literal, quoted
+
+BINARY = {
+    exp.Add: "plus",
+    exp.Sub: "minus",
+    exp.Mul: "times",
+    exp.Div: "over",
+    exp.Mod: "mod",
+    exp.DPipe: "joined",
+}
+COMPARED = {exp.EQ: ("eq", False), exp.NEQ: ("ne", False), exp.LT: ("lt", False), exp.LTE: ("le", False),
+            exp.GT: ("lt", True), exp.GTE: ("le", True)}  # fmt: skip
+BITS = {exp.BitwiseAnd: "&", exp.BitwiseOr: "|"}
+SHIFTS = {exp.BitwiseLeftShift: "shift_left", exp.BitwiseRightShift: "shift_right"}
+PSEUDO = ("_PARTITIONTIME", "_PARTITIONDATE", "_FILE_NAME", "_CHANGE_TYPE", "_CHANGE_TIMESTAMP")
+
+
+class Expressions(Calls):
+    """Compiles one expression at a time in the scopes of `self.context`."""
+
+    def expr(self, node: exp.Expression) -> str:
+        """DuckDB's SQL; Refusal for what is not known to be right."""
+        method: Callable[[exp.Expression], str] | None = getattr(
+            self, f"_{type(node).__name__.lower()}", None
+        )
+        if method is not None:
+            return method(node)
+        kind = type(node)
+        if kind in BINARY:
+            return self.macro(BINARY[kind], [node.this, node.expression])
+        if kind in COMPARED:
+            return self._compared(node, *COMPARED[kind])
+        if kind in BITS:
+            return f"({self.expr(node.this)} {BITS[kind]} {self.expr(node.expression)})"
+        if kind in SHIFTS:
+            return self.macro(SHIFTS[kind], [node.this, node.expression])
+        raise unsupported(f"the expression {node.sql('bigquery')}")
+
+    def _compared(self, node: exp.Expression, macro: str, swapped: bool) -> str:
+        left, right = node.this, node.expression
+        if isinstance(right, exp.Any | exp.All) or isinstance(left, exp.Any | exp.All):
+            raise unsupported("a comparison with ANY or ALL")
+        if isinstance(left, exp.Tuple) or isinstance(right, exp.Tuple):
+            sign = {"eq": "=", "ne": "<>"}.get(macro)
+            if sign is None:
+                raise unsupported("an ordering of STRUCTs")
+            return f"({self.expr(left)} {sign} {self.expr(right)})"
+        return self.macro(macro, [right, left] if swapped else [left, right])
+
+    # Names
+
+    def _column(self, node: exp.Expression) -> str:
+        parts = [part for part in node.parts if isinstance(part, exp.Identifier)]  # type: ignore[attr-defined]
+        if isinstance(node.this, exp.Star):
+            raise invalid_query(f"Star expansion expression .* is not allowed here: {node.sql('bigquery')}")
+        return self.named([part.name for part in parts], parts[0])
+
+    def named(self, path: Sequence[str], node: exp.Expression) -> str:
+        """A column, a field of one, an alias or a script's variable."""
+        first = path[0]
+        if first.upper() in PSEUDO:
+            raise unsupported(f"the pseudo column {first}")
+        if place := node.meta.get("line"):
+            self.context.places.setdefault(path[-1].lower(), (place, _start(node)))
+            self.context.places.setdefault(first.lower(), (place, _start(node)))
+        scope = self.context.scopes[-1] if self.context.scopes else None
+        if scope and len(path) == 1 and first.lower() in scope.aliases:
+            return scope.aliases[first.lower()]
+        variable = self.context.names.session.variables.get(first.lower())
+        if variable is not None and not self.context.sees(first):
+            fields = "".join(f".{quoted(part)}" for part in path[1:])
+            return f"({variable.duckdb}){fields}"
+        return quoted(*path)
+
+    def _dot(self, node: exp.Expression) -> str:
+        if isinstance(node.expression, exp.Star):
+            raise invalid_query("Dot-star is not allowed here")
+        if not isinstance(node.expression, exp.Identifier):
+            raise unsupported(f"the function {node.sql('bigquery')}")
+        return f"({self.expr(node.this)}).{quoted(node.expression.name)}"
+
+    def _identifier(self, node: exp.Expression) -> str:
+        return self.named([node.name], node)
+
+    def _parameter(self, node: exp.Expression) -> str:
+        if isinstance(node.this, exp.Parameter):
+            return self._system(node.this.this.name.lower(), node)
+        return parameters.value(self.context.names.parameters, node.this.name)
+
+    def _dotted_system(self, node: exp.Expression) -> str:
+        return self._system(node.sql("bigquery").removeprefix("@@").lower(), node)
+
+    def _system(self, name: str, node: exp.Expression) -> str:
+        names = self.context.names
+        known = {
+            "project_id": names.project,
+            "dataset_id": (names.default_dataset or ("", ""))[1],
+            "dataset_project_id": (names.default_dataset or (names.project, ""))[0],
+            "time_zone": "UTC",
+            "session_id": names.session.id,
+        }
+        if name in known:
+            return literal(known[name])
+        kept = names.session.variables.get(f"@@{name}")
+        if kept is None:
+            raise unsupported(f"the system variable @@{name}")
+        return f"({kept.duckdb})"
+
+    # Constants
+
+    def _literal(self, node: exp.Expression) -> str:
+        if node.is_string:
+            return literal(node.this)
+        if not re.fullmatch(r"\d+", node.this):
+            return f"CAST('{node.this}' AS DOUBLE)"
+        if int(node.this) >= 2**63:
+            raise invalid_query(f"Invalid integer literal: {node.this}")
+        return f"CAST({node.this} AS BIGINT)"
+
+    def _rawstring(self, node: exp.Expression) -> str:
+        return literal(node.this)
+
+    def _bytestring(self, node: exp.Expression) -> str:
+        data = node.this.encode().decode("unicode_escape").encode("latin-1")
+        return f"unhex('{data.hex()}')"
+
+    def _hexstring(self, node: exp.Expression) -> str:
+        return f"CAST({int(node.this, 16)} AS BIGINT)"
+
+    def _boolean(self, node: exp.Expression) -> str:
+        return "true" if node.this else "false"
+
+    def _null(self, node: exp.Expression) -> str:
+        return "NULL"
+
+    def _neg(self, node: exp.Expression) -> str:
+        inner = node.this
+        if isinstance(inner, exp.Literal) and not inner.is_string:
+            kind = "BIGINT" if re.fullmatch(r"\d+", inner.this) else "DOUBLE"
+            return f"CAST('-{inner.this}' AS {kind})"
+        return self.macro("negated", [inner])
+
+    def _parsejson(self, node: exp.Expression) -> str:
+        return self.macro("parse_json", [node.this])
+
+    def _interval(self, node: exp.Expression) -> str:
+        unit = node.args.get("unit")
+        if not isinstance(unit, exp.Var):
+            raise unsupported(f"the interval {node.sql('bigquery')}")
+        return self.span(node.this, unit.name.upper())
+
+    # Logic
+
+    def _paren(self, node: exp.Expression) -> str:
+        return f"({self.expr(node.this)})"
+
+    def _and(self, node: exp.Expression) -> str:
+        return f"({self.expr(node.this)} AND {self.expr(node.expression)})"
+
+    def _or(self, node: exp.Expression) -> str:
+        return f"({self.expr(node.this)} OR {self.expr(node.expression)})"
+
+    def _not(self, node: exp.Expression) -> str:
+        return f"(NOT {self.expr(node.this)})"
+
+    def _bitwisenot(self, node: exp.Expression) -> str:
+        return f"(~{self.expr(node.this)})"
+
+    def _bitwisexor(self, node: exp.Expression) -> str:
+        return f"xor({self.expr(node.this)}, {self.expr(node.expression)})"
+
+    def _is(self, node: exp.Expression) -> str:
+        return f"({self.expr(node.this)} IS {self.expr(node.expression)})"
+
+    def _nullsafeneq(self, node: exp.Expression) -> str:
+        return f"({self.expr(node.this)} IS DISTINCT FROM {self.expr(node.expression)})"
+
+    def _nullsafeeq(self, node: exp.Expression) -> str:
+        return f"({self.expr(node.this)} IS NOT DISTINCT FROM {self.expr(node.expression)})"
+
+    def _between(self, node: exp.Expression) -> str:
+        low, high = self.expr(node.args["low"]), self.expr(node.args["high"])
+        return f"({self.expr(node.this)} BETWEEN {low} AND {high})"
+
+    def _like(self, node: exp.Expression) -> str:
+        pattern = node.expression
+        negated = "NOT " if node.args.get("negate") else ""
+        if isinstance(pattern, exp.Any | exp.All):
+            word = " OR " if isinstance(pattern, exp.Any) else " AND "
+            listed = pattern.this
+            if not isinstance(listed, exp.Tuple | exp.Paren):
+                raise unsupported("LIKE with ANY or ALL of an array or a subquery")
+            items = listed.expressions if isinstance(listed, exp.Tuple) else [listed.this]
+            made = [f"{negated}{self.macro('like', [node.this, item])}" for item in items]
+            return f"({word.join(made)})"
+        return f"({negated}{self.macro('like', [node.this, pattern])})"
+
+    def _in(self, node: exp.Expression) -> str:
+        left = self.expr(node.this)
+        if unnest := node.args.get("unnest"):
+            return f"({left} IN (SELECT unnest({self.expr(unnest.expressions[0])})))"
+        if query := node.args.get("query"):
+            return f"({left} IN {self.subquery(query)})"
+        return f"({left} IN ({', '.join(self.expr(item) for item in node.expressions)}))"
+
+    def _tuple(self, node: exp.Expression) -> str:
+        return f"({', '.join(self.expr(item) for item in node.expressions)})"
+
+    def _case(self, node: exp.Expression) -> str:
+        operand = f" {self.expr(node.this)}" if node.this else ""
+        whens = "".join(
+            f" WHEN {self.expr(arm.this)} THEN {self.expr(arm.args['true'])}" for arm in node.args["ifs"]
+        )
+        default = node.args.get("default")
+        return f"(CASE{operand}{whens}{f' ELSE {self.expr(default)}' if default else ''} END)"
+
+    def _if(self, node: exp.Expression) -> str:
+        made = [self.expr(part) for part in (node.this, node.args["true"], node.args["false"])]
+        return f"(CASE WHEN {made[0]} THEN {made[1]} ELSE {made[2]} END)"
+
+    # Types
+
+    def _cast(self, node: exp.Expression) -> str:
+        return self.cast(node.this, node.args["to"], safe=False, given=node.args.get("format"))
+
+    def _trycast(self, node: exp.Expression) -> str:
+        return self.cast(node.this, node.args["to"], safe=True, given=node.args.get("format"))
+
+    def cast(
+        self, value: exp.Expression, kind: exp.DataType, *, safe: bool, given: exp.Expression | None = None
+    ) -> str:
+        if given is not None:
+            raise unsupported("CAST with FORMAT")
+        if kind.this in (datatypes.T.ARRAY, datatypes.T.STRUCT):
+            return self._constructed(value, kind)
+        name = datatypes.name(kind)
+        if isinstance(value, exp.Null):
+            return f"CAST(NULL AS {datatypes.duckdb(kind)})"
+        if name in ("JSON", "INTERVAL"):
+            raise unsupported(f"CAST to {name}")
+        if name == "BIGNUMERIC":
+            return f"{'TRY_' if safe else ''}CAST({self.expr(value)} AS DECIMAL(38,18))"
+        made = self.macro(f"{'safe' if safe else 'to'}_{name.lower()}", [value])
+        if kind.expressions:
+            if name != "NUMERIC":
+                raise unsupported(f"CAST to {kind.sql('bigquery')}")
+            numbers = ",".join(str(part.this) for part in [*kind.expressions, exp.Literal.number(0)][:2])
+            return f"{'TRY_' if safe else ''}CAST({made} AS DECIMAL({numbers}))"
+        return made
+
+    def _constructed(self, value: exp.Expression, kind: exp.DataType) -> str:
+        """ARRAY<T>[..] and STRUCT<..>(..), which are parsed as casts."""
+        if isinstance(value, exp.Null):
+            return f"CAST(NULL AS {datatypes.duckdb(kind)})"
+        if kind.this == datatypes.T.ARRAY and isinstance(value, exp.Array):
+            element = kind.expressions[0]
+            items = ", ".join(self._as(item, element) for item in value.expressions)
+            return f"CAST([{items}] AS {datatypes.duckdb(kind)})"
+        items = value.expressions
+        if kind.this == datatypes.T.STRUCT and isinstance(value, exp.Struct | exp.Tuple | exp.Anonymous):
+            fields = datatypes.members(kind)
+            if len(fields) != len(items):
+                raise invalid_query("STRUCT type has a different number of fields than values")
+            made = [
+                f"{literal(name)}: {self._as(item, of)}"
+                for (name, of), item in zip(fields, items, strict=True)
+            ]
+            return f"CAST({{{', '.join(made)}}} AS {datatypes.duckdb(kind)})"
+        raise unsupported(f"CAST to {kind.sql('bigquery')}")
+
+    def _as(self, item: exp.Expression, kind: exp.DataType) -> str:
+        if isinstance(item, exp.Tuple | exp.Array) and kind.this in (datatypes.T.ARRAY, datatypes.T.STRUCT):
+            return self._constructed(item, kind)
+        return (
+            self.expr(item)
+            if kind.this in (datatypes.T.STRUCT, datatypes.T.JSON)
+            else self.cast(item, kind, safe=False)
+        )
+
+    def _struct(self, node: exp.Expression) -> str:
+        return self.struct(node.expressions)
+
+    def _array(self, node: exp.Expression) -> str:
+        items = node.expressions
+        if len(items) == 1 and isinstance(items[0], exp.Select | exp.SetOperation | exp.Subquery):
+            return f"ARRAY({self.query(items[0])})"
+        return f"[{', '.join(self.expr(item) for item in items)}]"
+
+    def _bracket(self, node: exp.Expression) -> str:
+        index = node.expressions[0]
+        if isinstance(index, exp.Literal) and index.is_string:
+            return self.macro("json_item", [node.this, index])
+        start = node.args.get("offset") or 0
+        macro = "safe_at" if node.args.get("safe") else "at"
+        return self.macro(macro, [node.this, index], f"CAST({start} AS BIGINT)")
+
+    # Queries
+
+    def _subquery(self, node: exp.Expression) -> str:
+        return self.subquery(node)
+
+    def _select(self, node: exp.Expression) -> str:
+        return self.subquery(node)
+
+    def _exists(self, node: exp.Expression) -> str:
+        return f"EXISTS {self.subquery(node.this)}"
+
+    def subquery(self, node: exp.Expression) -> str:
+        inner = node.this if isinstance(node, exp.Subquery) else node
+        return f"({self.query(inner)})"
+
+    def query(self, node: exp.Expression) -> str:
+        raise NotImplementedError
+
+
+def _start(node: exp.Expression) -> int:
+    return int(node.meta.get("col") or 0) - len(node.name) + 1

@@ -1,0 +1,42 @@
+-- https://cloud.google.com/bigquery/docs/reference/standard-sql/date_functions, datetime_, time_ and timestamp_functions
+-- Macros of one date part are made in parts.py: trunc_<part>, diff_<part>, extract_<part>, shift_<part>.
+CREATE MACRO _gsql.utc(a) AS timezone('UTC', a);
+CREATE MACRO _gsql.zoned (a, z VARCHAR) AS timezone(_gsql_zone(z), a);
+CREATE MACRO _gsql.date
+  (a DATE) AS a, (a TIMESTAMP) AS CAST(a AS DATE), (a TIMESTAMPTZ) AS CAST(timezone('UTC', a) AS DATE), (a VARCHAR) AS _gsql.to_date(a),
+  (a TIMESTAMPTZ, z VARCHAR) AS CAST(timezone(_gsql_zone(z), a) AS DATE),
+  (y BIGINT, m BIGINT, d BIGINT) AS make_date(y, m, d);
+CREATE MACRO _gsql.datetime
+  (a DATE) AS CAST(a AS TIMESTAMP), (a TIMESTAMP) AS a, (a TIMESTAMPTZ) AS timezone('UTC', a), (a VARCHAR) AS _gsql.to_datetime(a),
+  (a TIMESTAMPTZ, z VARCHAR) AS timezone(_gsql_zone(z), a), (a DATE, t TIME) AS a + t,
+  (y BIGINT, m BIGINT, d BIGINT, h BIGINT, n BIGINT, s BIGINT) AS make_timestamp(y, m, d, h, n, CAST(s AS DOUBLE));
+CREATE MACRO _gsql.timestamp
+  (a DATE) AS timezone('UTC', CAST(a AS TIMESTAMP)), (a TIMESTAMP) AS timezone('UTC', a), (a TIMESTAMPTZ) AS a, (a VARCHAR) AS _gsql.to_timestamp(a),
+  (a DATE, z VARCHAR) AS timezone(_gsql_zone(z), CAST(a AS TIMESTAMP)), (a TIMESTAMP, z VARCHAR) AS timezone(_gsql_zone(z), a),
+  (a VARCHAR, z VARCHAR) AS timezone(_gsql_zone(z), _gsql.to_datetime(a));
+CREATE MACRO _gsql.time
+  (a TIME) AS a, (a TIMESTAMP) AS CAST(a AS TIME), (a TIMESTAMPTZ) AS CAST(timezone('UTC', a) AS TIME), (a TIMESTAMPTZ, z VARCHAR) AS CAST(timezone(_gsql_zone(z), a) AS TIME),
+  (h BIGINT, m BIGINT, s BIGINT) AS make_time(h, m, CAST(s AS DOUBLE));
+CREATE MACRO _gsql.now_micros() AS epoch_us(now());
+CREATE MACRO _gsql.current_timestamp() AS now();
+CREATE MACRO _gsql.current_date () AS CAST(timezone('UTC', now()) AS DATE), (z) AS CAST(timezone(_gsql_zone(z), now()) AS DATE);
+CREATE MACRO _gsql.current_datetime () AS timezone('UTC', now()), (z) AS timezone(_gsql_zone(z), now());
+CREATE MACRO _gsql.current_time () AS CAST(timezone('UTC', now()) AS TIME), (z) AS CAST(timezone(_gsql_zone(z), now()) AS TIME);
+CREATE MACRO _gsql.unix_seconds (a TIMESTAMPTZ) AS CAST(floor(epoch_us(a) / 1000000) AS BIGINT);
+CREATE MACRO _gsql.unix_millis (a TIMESTAMPTZ) AS CAST(floor(epoch_us(a) / 1000) AS BIGINT);
+CREATE MACRO _gsql.unix_micros (a TIMESTAMPTZ) AS epoch_us(a);
+CREATE MACRO _gsql.unix_date (a DATE) AS CAST(a - DATE '1970-01-01' AS BIGINT);
+CREATE MACRO _gsql.timestamp_seconds (a BIGINT) AS make_timestamptz(a * 1000000);
+CREATE MACRO _gsql.timestamp_millis (a BIGINT) AS make_timestamptz(a * 1000);
+CREATE MACRO _gsql.timestamp_micros (a BIGINT) AS make_timestamptz(a);
+CREATE MACRO _gsql.date_from_unix_date (a BIGINT) AS DATE '1970-01-01' + CAST(a AS INTEGER);
+CREATE MACRO _gsql.format_timestamp
+  (f VARCHAR, a TIMESTAMPTZ) AS _gsql_format_timestamp(f, epoch_us(a), 'UTC'), (f VARCHAR, a TIMESTAMPTZ, z VARCHAR) AS _gsql_format_timestamp(f, epoch_us(a), z);
+CREATE MACRO _gsql.format_date (f VARCHAR, a DATE) AS _gsql_format_civil(f, epoch_us(CAST(a AS TIMESTAMP)), 'date'), (f VARCHAR, a TIMESTAMP) AS _gsql_format_civil(f, epoch_us(a), 'datetime');
+CREATE MACRO _gsql.format_datetime (f VARCHAR, a TIMESTAMP) AS _gsql_format_civil(f, epoch_us(a), 'datetime'), (f VARCHAR, a DATE) AS _gsql_format_civil(f, epoch_us(CAST(a AS TIMESTAMP)), 'datetime');
+CREATE MACRO _gsql.format_time (f VARCHAR, a TIME) AS _gsql_format_civil(f, epoch_us(a), 'time');
+CREATE MACRO _gsql.parse_timestamp
+  (f VARCHAR, a VARCHAR) AS make_timestamptz(_gsql_parse(f, a, 'UTC', 'timestamp')), (f VARCHAR, a VARCHAR, z VARCHAR) AS make_timestamptz(_gsql_parse(f, a, z, 'timestamp'));
+CREATE MACRO _gsql.parse_date (f VARCHAR, a VARCHAR) AS CAST(make_timestamp(_gsql_parse(f, a, 'UTC', 'date')) AS DATE);
+CREATE MACRO _gsql.parse_datetime (f VARCHAR, a VARCHAR) AS make_timestamp(_gsql_parse(f, a, 'UTC', 'datetime'));
+CREATE MACRO _gsql.parse_time (f VARCHAR, a VARCHAR) AS CAST(make_timestamp(_gsql_parse(f, a, 'UTC', 'time')) AS TIME);

@@ -1,0 +1,35 @@
+"""What a name may mean where an expression stands."""
+
+from dataclasses import dataclass, field
+
+from gcp_emulator.bigquery.sql.names import Names, TableName
+
+
+@dataclass(slots=True)
+class Scope:
+    """One SELECT: the columns it can see (`open` where some are not known), aliases that may stand for expressions."""
+
+    tables: dict[str, dict[str, str]] = field(default_factory=dict)  # alias -> column -> REST type
+    open: bool = False
+    aliases: dict[str, str] = field(default_factory=dict)  # SELECT's own, while HAVING or QUALIFY is compiled
+    lateral: list[str] = field(default_factory=list)  # FROM items so far, as DuckDB's SQL
+
+
+@dataclass(slots=True)
+class Context:
+    """What one statement's translation shares: names in, references out, CTEs in sight."""
+
+    names: Names
+    references: list[TableName] = field(default_factory=list)
+    ctes: list[dict[str, list[str] | None]] = field(default_factory=list)
+    scopes: list[Scope] = field(default_factory=list)
+    views: tuple[TableName, ...] = ()
+    places: dict[str, tuple[int, int]] = field(default_factory=dict)
+    literals: bool = False
+
+    def cte(self, name: str) -> bool:
+        return any(name.lower() in known for known in self.ctes)
+
+    def sees(self, column: str) -> bool:
+        """Whether some enclosing FROM surely has this column."""
+        return any(column.lower() in columns for scope in self.scopes for columns in scope.tables.values())

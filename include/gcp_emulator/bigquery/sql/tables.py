@@ -1,0 +1,341 @@
+"""FROM: tables, views, UNNEST, joins, PIVOT, and the stars of a SELECT list."""
+
+from dataclasses import replace
+from typing import Any
+
+from sqlglot import exp
+
+from gcp_emulator.bigquery.errors import invalid_query, not_found, unsupported
+from gcp_emulator.bigquery.sql import dialect, information
+from gcp_emulator.bigquery.sql.expressions import Expressions
+from gcp_emulator.bigquery.sql.names import Names, TableName
+from gcp_emulator.bigquery.sql.scope import Context, Scope
+from gcp_emulator.bigquery.types import literal, quoted
+
+SCALAR_CALLS = frozenset(
+    [
+        "GENERATE_ARRAY",
+        "GENERATE_DATE_ARRAY",
+        "SPLIT",
+        "REGEXP_EXTRACT_ALL",
+        "JSON_VALUE_ARRAY",
+        "JSON_QUERY_ARRAY",
+        "JSON_EXTRACT_ARRAY",
+        "JSON_EXTRACT_STRING_ARRAY",
+        "TO_CODE_POINTS",
+    ]
+)
+ALLOWED = frozenset(["this", "db", "catalog", "alias", "joins", "pivots", "ordinality", "expressions"])
+
+
+def parts_of(node: exp.Table) -> list[str]:
+    """A table's path; one in a single pair of backticks is taken apart."""
+    found = [part.name for part in node.parts if isinstance(part, exp.Identifier)]
+    made = [piece for part in found for piece in (part.split(".") if "." in part else [part])]
+    if made and ":" in made[0]:  # legacy project:dataset
+        made[0:1] = made[0].rsplit(":", 1)
+    return made
+
+
+def resolved(path: list[str], names: Names) -> TableName:
+    """A table by its path and the defaults; Refusal as Google words a name without a dataset."""
+    if len(path) >= 3:
+        return TableName(path[-3], path[-2], path[-1])
+    if len(path) == 2:
+        return TableName(names.project, path[0], path[1])
+    if names.default_dataset is None:
+        raise invalid_query(f'Table "{path[0]}" must be qualified with a dataset (e.g. dataset.table).')
+    return TableName(*names.default_dataset, path[0])
+
+
+class Tables(Expressions):
+    """Compiles FROM into DuckDB's, noting in the scope what can be seen."""
+
+    def sources(self, node: exp.Select, scope: Scope) -> str:
+        source = node.args.get("from_")
+        if source is None:
+            return ""
+        made = self.source(source.this, scope)
+        for join in [*(source.this.args.get("joins") or ()), *(node.args.get("joins") or ())]:
+            made += self._join(join, scope)
+        return f" FROM {made}"
+
+    def _join(self, join: exp.Join, scope: Scope) -> str:
+        side, kind = str(join.side or "").upper(), str(join.kind or "").upper()
+        if (
+            join.method
+            or kind not in ("", "INNER", "CROSS", "OUTER")
+            or side not in ("", "LEFT", "RIGHT", "FULL")
+        ):
+            raise unsupported(f"{join.method} {side} {kind} JOIN".strip())
+        right = self.source(join.this, scope)
+        lateral = "LATERAL " if right.startswith("(SELECT u AS ") else ""
+        for inner in join.this.args.get("joins") or ():
+            right += self._join(inner, scope)
+        if on := join.args.get("on"):
+            return f" {side or 'INNER'} JOIN {lateral}{right} ON {self.expr(on)}"
+        if using := join.args.get("using"):
+            columns = ", ".join(quoted(each.name) for each in using)
+            return f" {side or 'INNER'} JOIN {lateral}{right} USING ({columns})"
+        if side == "LEFT" and isinstance(join.this, exp.Unnest):
+            return f" LEFT JOIN {lateral}{right} ON true"
+        if side:
+            raise invalid_query(f"Expected keyword ON or keyword USING for {side} JOIN")
+        return f" CROSS JOIN {lateral}{right}"
+
+    def source(self, node: exp.Expression, scope: Scope) -> str:
+        if isinstance(node, exp.Table):
+            return self._table(node, scope)
+        if isinstance(node, exp.Unnest):
+            return self._unnest(node, scope)
+        if isinstance(node, exp.Subquery):
+            text = f"({self.query(node.this)})"
+            scope.open = True
+            return self._pivoted(text, node)
+        if isinstance(node, exp.Paren):
+            return f"({self.source(node.this, scope)})"
+        raise unsupported(f"FROM {node.sql('bigquery')[:60]}")
+
+    def _table(self, node: exp.Table, scope: Scope) -> str:
+        for clause, value in node.args.items():
+            if value and clause not in ALLOWED:
+                named = {
+                    "version": "FOR SYSTEM_TIME AS OF",
+                    "when": "FOR SYSTEM_TIME AS OF",
+                    "sample": "TABLESAMPLE",
+                }
+                raise unsupported(named.get(clause, f"the table clause {clause}"))
+        if not isinstance(node.this, exp.Identifier):
+            raise unsupported(f"the table function {node.this.sql('bigquery')[:60]}")
+        path = parts_of(node)
+        alias = node.alias or path[-1]
+        if len(path) == 1 and self.context.cte(path[0]):
+            scope.open = True
+            return self._pivoted(quoted(path[0]), node, alias)
+        if len(path) > 1 and path[0].lower() in scope.tables:  # FROM t, t.array_column
+            column = exp.Column(this=exp.to_identifier(path[-1]), table=exp.to_identifier(path[0]))
+            alias_node = exp.TableAlias(columns=[exp.to_identifier(alias)])
+            return self._unnest(exp.Unnest(expressions=[column], alias=alias_node), scope)
+        text = self.named_table(path, alias, scope)
+        return self._pivoted(text, node, alias)
+
+    def named_table(self, path: list[str], alias: str, scope: Scope) -> str:
+        """A stored table, a view's query, a temporary table or one of INFORMATION_SCHEMA's."""
+        names = self.context.names
+        session = names.session
+        temporary = path[-1].lower() if len(path) == 1 or path[0].upper() == "_SESSION" else None
+        if temporary in session.temporary:
+            scope.tables[alias.lower()] = _types(session.temporary[temporary])  # type: ignore[index]
+            return quoted("temp", "main", path[-1])
+        if information.wanted(path):
+            scope.open = True
+            return information.relation(path, names)
+        name = resolved(path, names)
+        if name.table.endswith("*"):
+            return self._wildcard(name, scope, alias)
+        found = names.catalog.need_table(*name)
+        if name not in self.context.references:
+            self.context.references.append(name)
+        scope.tables[alias.lower()] = _types(found.get("schema", {}).get("fields", ()))
+        if view := found.get("view") or found.get("materializedView"):
+            return self._view(name, str(view["query"]))
+        return name.duckdb
+
+    def _view(self, name: TableName, text: str) -> str:
+        if name in self.context.views:
+            raise invalid_query(f"View {name.told} refers to itself")
+        inner = replace(self.context.names, project=name.project, default_dataset=None, parameters=())
+        context = Context(inner, self.context.references, views=(*self.context.views, name))
+        compiler = type(self).__new__(type(self))
+        compiler.context = context
+        return f"({compiler.query(dialect.parsed(text))})"
+
+    def _wildcard(self, name: TableName, scope: Scope, alias: str) -> str:
+        prefix = name.table[:-1]
+        found = [
+            each
+            for each in self.context.names.catalog.tables(name.project, name.dataset)
+            if each["tableReference"]["tableId"].startswith(prefix) and "view" not in each
+        ]
+        if not found:
+            raise not_found("Table", name.told, self.context.names.catalog.location)
+        made = []
+        for each in found:
+            table = TableName(name.project, name.dataset, each["tableReference"]["tableId"])
+            self.context.references.append(table)
+            suffix = literal(table.table.removeprefix(prefix))
+            made.append(f"SELECT *, {suffix} AS _TABLE_SUFFIX FROM {table.duckdb}")
+        scope.open = True
+        scope.lateral.append(alias)
+        return f"({' UNION ALL BY NAME '.join(made)})"
+
+    # UNNEST
+
+    def _unnest(self, node: exp.Unnest, scope: Scope) -> str:
+        if len(node.expressions) != 1:
+            raise unsupported("UNNEST of several arrays")
+        array = node.expressions[0]
+        text = self.expr(array)
+        alias = node.args.get("alias")
+        columns = alias.args.get("columns") if alias else None
+        title = columns[0].name if columns else (alias.name if alias and alias.this else "")
+        fields = self._fields(array)
+        offset = node.args.get("offset")
+        ordinal = offset.name if isinstance(offset, exp.Identifier) else "offset" if offset else ""
+        own = title or f"unnest_{len(scope.tables)}"
+        if not title and fields is None:
+            raise unsupported("UNNEST without an alias of an array whose type is not plain")
+        scope.tables[own.lower()] = {
+            own.lower(): "RECORD" if fields else "",
+            **({ordinal.lower(): "INTEGER"} if ordinal else {}),
+        }
+        if not title and fields:  # its fields are columns
+            listed = ", ".join(f"u.{quoted(each)} AS {quoted(each)}" for each in fields)
+            scope.tables[own.lower()] = {each.lower(): "" for each in fields}
+            inner = f"SELECT u AS {quoted('__u')}, {listed}"
+            more = f", i - 1 AS {quoted(ordinal)}" if ordinal else ""
+            return f"({inner}{more} FROM unnest({text}) WITH ORDINALITY AS t(u, i)) AS {quoted(own)}"
+        if ordinal:
+            body = f"SELECT u AS {quoted(own)}, i - 1 AS {quoted(ordinal)} FROM unnest({text}) WITH ORDINALITY AS t(u, i)"
+            return f"({body}) AS {quoted(own)}"
+        return f"(SELECT u AS {quoted(own)} FROM unnest({text}) AS t(u)) AS {quoted(own)}"
+
+    def _fields(self, array: exp.Expression) -> list[str] | None:
+        """The fields of an array's structs, [] for an array of plain values, None if that cannot be told."""
+        if isinstance(array, exp.Paren):
+            return self._fields(array.this)
+        if isinstance(array, exp.Array) and array.expressions:
+            first = array.expressions[0]
+            if isinstance(first, exp.Anonymous) and first.name.upper() == "STRUCT":
+                return [self.title(item) or f"_field_{at}" for at, item in enumerate(first.expressions, 1)]
+            return (
+                [] if isinstance(first, exp.Literal | exp.Cast | exp.Neg | exp.Null | exp.Boolean) else None
+            )
+        if isinstance(array, exp.Cast) and array.args["to"].this == exp.DataType.Type.ARRAY:
+            kind = array.args["to"].expressions[0]
+            if kind.this == exp.DataType.Type.STRUCT:
+                return [each.name for each in kind.expressions if isinstance(each, exp.ColumnDef)]
+            return []
+        if isinstance(array, exp.Anonymous) and array.name.upper() in SCALAR_CALLS:
+            return []
+        if isinstance(array, exp.Parameter):
+            return []
+        if isinstance(array, exp.Column):
+            return self._column_fields(array)
+        return None
+
+    def _column_fields(self, node: exp.Column) -> list[str] | None:
+        wanted = [part.name.lower() for part in node.parts]
+        for scope in reversed(self.context.scopes):
+            for alias, columns in scope.tables.items():
+                path = wanted[1:] if wanted[0] == alias and len(wanted) > 1 else wanted
+                kind = columns.get(".".join(path))
+                if kind:
+                    return kind.removeprefix("RECORD:").split(",") if kind.startswith("RECORD:") else []
+        return None
+
+    # PIVOT
+
+    def _pivoted(self, text: str, node: exp.Expression, alias: str = "") -> str:
+        alias = node.alias or alias
+        named = f" AS {quoted(alias)}" if alias else ""
+        for pivot in node.args.get("pivots") or ():
+            if pivot.args.get("unpivot") or len(pivot.args.get("fields") or ()) != 1:
+                raise unsupported("UNPIVOT")
+            title = pivot.alias or alias
+            text = f"({self._pivot(text, pivot)})"
+            named = f" AS {quoted(title)}" if title else ""
+        return f"{text}{named}"
+
+    def _pivot(self, text: str, pivot: exp.Pivot) -> str:
+        """One conditional aggregate for each value, grouped by all other columns."""
+        listed = pivot.args["fields"][0]
+        column, used, made = listed.this, {listed.this.name}, []
+        for call in pivot.expressions:
+            prefix, call = (call.alias, call.this) if isinstance(call, exp.Alias) else ("", call)
+            used |= {each.name for each in call.find_all(exp.Column)}
+            for item in listed.expressions:
+                value = item.this if isinstance(item, exp.Alias | exp.PivotAlias) else item
+                title = (
+                    item.args["alias"].name if isinstance(item, exp.Alias | exp.PivotAlias) else value.name
+                )
+                if value is item and not (isinstance(value, exp.Literal) and value.is_string):
+                    raise unsupported("PIVOT on values that are no strings and have no alias")
+                hit = exp.EQ(this=column.copy(), expression=value.copy())
+                title = f"{prefix}_{title}" if prefix else title
+                made.append(f"{self.expr(_conditional(call, hit))} AS {quoted(title)}")
+        without = ", ".join(quoted(each) for each in sorted(used))
+        return f"SELECT * EXCLUDE ({without}), {', '.join(made)} FROM {text} GROUP BY ALL"
+
+    # Stars
+
+    def star(self, item: exp.Expression, scope: Scope, select: exp.Select) -> str:
+        """A star of the SELECT list, "" for another item."""
+        inner, table = item, ""
+        if isinstance(item, exp.Column) and isinstance(item.this, exp.Star):
+            inner, table = item.this, f"{quoted(*(part.name for part in item.parts[:-1]))}."
+        elif isinstance(item, exp.Dot) and isinstance(item.expression, exp.Star):
+            return f"unnest({self.expr(item.this)})"
+        if not isinstance(inner, exp.Star):
+            return ""
+        without = [each.name for each in inner.args.get("except_") or inner.args.get("except") or ()]
+        without += ["_TABLE_SUFFIX"] if scope.lateral else []
+        replaced = [
+            f"{self.expr(each.this)} AS {quoted(each.alias)}" for each in inner.args.get("replace") or ()
+        ]
+        if any(
+            isinstance(each, exp.Unnest)
+            for each in select.find_all(exp.Unnest)
+            if each.find_ancestor(exp.Select) is select
+        ):
+            return self._unnested_star(table, without, replaced, scope, select)
+        made = f"{table}*"
+        if without:
+            made += f" EXCLUDE ({', '.join(quoted(each) for each in without)})"
+        if replaced:
+            made += f" REPLACE ({', '.join(replaced)})"
+        return made
+
+    def _unnested_star(
+        self, table: str, without: list[str], replaced: list[str], scope: Scope, select: exp.Select
+    ) -> str:
+        """With structs unnested, BigQuery's star gives their fields."""
+        for node in select.find_all(exp.Unnest):
+            fields = self._fields(node.expressions[0]) if node.find_ancestor(exp.Select) is select else []
+            if fields is None:
+                raise unsupported("SELECT * over UNNEST of an array whose type is not plain")
+            if fields and not table:
+                alias = node.args.get("alias")
+                if alias is None and not replaced:
+                    without = [*without, "__u"]
+                    continue
+                raise unsupported("SELECT * over UNNEST of STRUCTs with an alias")
+            if fields and table.strip('."').lower() == node.alias.lower():
+                raise unsupported("SELECT alias.* of unnested STRUCTs")
+        made = f"{table}*" + (f" EXCLUDE ({', '.join(quoted(each) for each in without)})" if without else "")
+        return made + (f" REPLACE ({', '.join(replaced)})" if replaced else "")
+
+
+def _types(fields: Any) -> dict[str, str]:
+    """Column -> type, with the fields of repeated records told as RECORD:a,b and those of records by their path."""
+    made: dict[str, str] = {}
+    for field in fields:
+        kind, children = str(field["type"]), field.get("fields") or ()
+        name = field["name"].lower()
+        made[name] = kind
+        if children and field.get("mode") == "REPEATED":
+            made[name] = f"RECORD:{','.join(child['name'] for child in children)}"
+        elif children:
+            made |= {f"{name}.{path}": of for path, of in _types(children).items()}
+    return made
+
+
+def _conditional(call: exp.Expression, hit: exp.Expression) -> exp.Expression:
+    if not isinstance(call, exp.Anonymous):
+        raise unsupported(f"PIVOT with {call.sql('bigquery')}")
+    made = call.copy()
+    if made.expressions and isinstance(made.expressions[0], exp.Star):
+        return exp.Anonymous(this="COUNTIF", expressions=[hit])
+    value = made.expressions[0]
+    made.set("expressions", [exp.If(this=hit, true=value, false=exp.Null()), *made.expressions[1:]])
+    return made

@@ -1,0 +1,119 @@
+"""One statement of GoogleSQL to DuckDB's steps."""
+
+from dataclasses import replace
+
+import duckdb
+from sqlglot import exp
+
+from gcp_emulator.bigquery.errors import invalid_query, unsupported
+from gcp_emulator.bigquery.sql import dialect
+from gcp_emulator.bigquery.sql.ddl import Definitions
+from gcp_emulator.bigquery.sql.dml import Changes
+from gcp_emulator.bigquery.sql.faults import from_duckdb
+from gcp_emulator.bigquery.sql.names import Names, Statement, Translation
+from gcp_emulator.bigquery.sql.queries import Compiler
+from gcp_emulator.bigquery.sql.scope import Context
+from gcp_emulator.bigquery.types import described
+
+TRANSACTIONS = {
+    exp.Transaction: ("BEGIN_TRANSACTION", "BEGIN TRANSACTION"),
+    exp.Commit: ("COMMIT_TRANSACTION", "COMMIT"),
+    exp.Rollback: ("ROLLBACK_TRANSACTION", "ROLLBACK"),
+}
+
+
+def translate(statement: Statement, names: Names) -> Translation:
+    """Refusal with Google's words for what is wrong, or with the name of what the emulator cannot do."""
+    context = Context(names)
+    text = statement.text
+    if statement.word == "BEGIN":
+        text = "BEGIN TRANSACTION"
+    try:
+        made = _translated(dialect.parsed(text), text, context)
+    except duckdb.Error as error:
+        raise from_duckdb(error, context.places) from error
+    references = tuple(dict.fromkeys(context.references))
+    return replace(made, references=references, text=statement.text)
+
+
+def expression(text: str) -> str:
+    """DuckDB's SQL of an expression that names nothing, such as a column's default value."""
+    node = dialect.expression(text)
+    if node.find(exp.Column, exp.Select, exp.Parameter):
+        raise invalid_query(f"Default value expression must not refer to columns or parameters: {text}")
+    return Compiler(Context(_NOTHING)).expr(node)
+
+
+def query(node: exp.Expression, context: Context) -> str:
+    """A query, bound once: DuckDB says here what it cannot find."""
+    text = Compiler(context).query(node)
+    cursor = context.names.session.cursor
+    cursor.execute(f"SELECT * FROM ({text}) LIMIT 0")
+    seen: set[str] = set()
+    for field in described(cursor.description):
+        if field["name"].lower() in seen:
+            raise invalid_query(
+                f"Duplicate column names in the result are not supported. Found duplicate(s): {field['name']}"
+            )
+        seen.add(field["name"].lower())
+    return text
+
+
+def _translated(node: exp.Expression, text: str, context: Context) -> Translation:
+    compiler = Compiler(context)
+    match node:
+        case exp.Select() | exp.SetOperation() | exp.Subquery():
+            if str(node.args.get("kind") or "").upper() == "VALUE":
+                raise unsupported("SELECT AS VALUE as the outermost query")
+            made = query(node, context)
+            return Translation("SELECT", (made,), query=made)
+        case exp.Create():
+            return Definitions(compiler, text).create(node)
+        case exp.Drop():
+            return Definitions(compiler, text).drop(node)
+        case exp.Alter():
+            return Definitions(compiler, text).alter(node)
+        case exp.Insert():
+            return _bound(Changes(compiler).insert(node), context)
+        case exp.Update():
+            return _bound(Changes(compiler).update(node), context)
+        case exp.Delete():
+            return _bound(Changes(compiler).delete(node), context)
+        case exp.Merge():
+            return _bound(Changes(compiler).merge(node), context)
+        case exp.TruncateTable():
+            return Changes(compiler).truncate(node)
+        case exp.Transaction() | exp.Commit() | exp.Rollback():
+            kind, step = TRANSACTIONS[type(node)]
+            return Translation(kind, (step,))
+        case exp.Grant() | exp.Revoke():
+            return Translation(type(node).__name__.upper(), ())
+        case exp.Command():
+            return _command(node, text, compiler)
+    raise unsupported(f"the statement {text.split(None, 1)[0].upper()}")
+
+
+def _command(node: exp.Command, text: str, compiler: Compiler) -> Translation:
+    """What the grammar leaves whole."""
+    word, _, rest = text.partition(" ")
+    if word.upper() in ("GRANT", "REVOKE"):
+        return Translation(word.upper(), ())
+    if word.upper() == "ALTER" and (made := Definitions(compiler, text).command(rest)):
+        return made
+    raise unsupported(f"the statement {' '.join(text.split()[:3])}")
+
+
+def _bound(made: Translation, context: Context) -> Translation:
+    context.names.session.cursor.execute(f"EXPLAIN {made.steps[-1]}")
+    return made
+
+
+class _Nothing:
+    """Nothing can be named in an expression that stands alone."""
+
+    variables: dict[str, object] = {}  # noqa: RUF012
+    temporary: dict[str, object] = {}  # noqa: RUF012
+    location = ""
+
+
+_NOTHING = Names(_Nothing(), "", None, (), _Nothing())  # type: ignore[arg-type]
