@@ -42,6 +42,32 @@ def test_it_opens_after_failures_in_a_row_and_lets_one_through_after_the_pause(
     assert found.open is (state is State.OPEN)
 
 
+@pytest.mark.parametrize(
+    ("begun", "open_", "rest"),
+    [([], False, 0), ([5], True, 295), ([600], False, 0), ([5, 2], True, 298), ([-5], False, 0)],
+    ids=["none", "a probe", "before it failed", "two", "the future"],
+)
+def test_one_try_goes_first_to_see_and_the_others_wait_for_it(
+    begun: list[int], open_: bool, rest: int
+) -> None:
+    """A hundred tasks that rested for the same pause must not fall upon what has just come back."""
+    failures = [Outcome(ago(s), True) for s in (330, 320, 310)]
+    found = look(failures, NOW, LIMITS, map(ago, begun))
+    assert (found.state, found.open, found.rest_s(NOW)) == (State.HALF_OPEN, open_, rest)
+
+
+def test_a_probe_is_a_run_at_the_place_or_of_a_task_that_the_name_failed_before() -> None:
+    failed = [row(n, "stock_out") for n in (310, 320, 330)]
+    task = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1}
+    down = [row(n, "dependency_down", dependency="dog api", **task) for n in (310, 320, 330)]
+    going = row(0, None, created_at=ago(5), **task)
+    elsewhere = row(0, None, created_at=ago(5), region="europe-west1", task_id="another")
+    assert not Breakers.of(failed, NOW, LIMITS, [elsewhere]).place("p", rung()).open
+    assert Breakers.of(failed, NOW, LIMITS, [going]).place("p", rung()).open
+    assert not Breakers.of(down, NOW, LIMITS, [elsewhere]).name("dog api").open
+    assert Breakers.of(down, NOW, LIMITS, [going]).name("dog api").open
+
+
 def row(seconds: float, kind: str | None, **values: Any) -> dict[str, Any]:
     """A row as the ledger gives it."""
     place = {"project": "p", "backend": "batch", "region": "us-central1", "machine_type": "e2-standard-2",

@@ -161,7 +161,7 @@ def test_what_is_not_the_infrastructures_fault_is_left_to_airflows_retries(
     )  # fmt: skip
     assert ran.state == "failed"
     assert len(jobs(f"mine_{code}")) == runs
-    assert told(f"mine_{code}")[0][1:3] == (kind, "stop" if kind == "image" else "retry")
+    assert told(f"mine_{code}")[0][1:3] == (kind, "dead_letter" if kind == "image" else "retry")
     assert {number for number, *_ in told(f"mine_{code}")} == {1}
 
 

@@ -5,13 +5,25 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from gcp_jobs.errors import ApiError, GcpJobsError, JobFailed, JobTimedOut, LedgerUnavailable
+from gcp_jobs.errors import (
+    ApiError,
+    ConnectionMissing,
+    GcpJobsError,
+    JobFailed,
+    JobTimedOut,
+    LedgerUnavailable,
+    SettingsError,
+    TemplateError,
+    UnknownParams,
+)
 from gcp_jobs.failure import FailureClass, of_error
 from gcp_jobs.ledger import pending
 from gcp_jobs.ledger.record import Action, Attempt, Record, Run, Source, Via, entry_of, joined, reached
 from gcp_jobs.ledger.scrub import Scrubber
+from gcp_jobs.ledger.spool import Spool
 from gcp_jobs.model import TERMINAL, ExitInfo, JobRef, JobResult, JobSpec, JobState, JobStatus
 
+REFUSED = "NEVER_STARTED"
 REPLAY_OF = "GCP_JOBS_REPLAY_OF"  # in a run's environment: the dead letter that it repeats
 
 
@@ -63,6 +75,7 @@ class Journal:
     scrub: Scrubber
     open_ledger: Callable[[], pending.Writer | None]
     default_account: str | None = None
+    spool: Spool | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _run: Run | None = None
     _records: list[Record] | None = None
@@ -94,6 +107,26 @@ class Journal:
             replay_of=(overrides.get("env") or {}).get(REPLAY_OF),
         )
         self._add(self._run)
+
+    @property
+    def intended(self) -> bool:
+        """Whether this try has said which run it means."""
+        return self._run is not None
+
+    def refused(self, ref: JobRef) -> None:
+        """Nothing runs: the try is refused before Google has taken its job. `failed` says why.
+
+        :param ref: what was to run, as far as that is known
+        """
+        now, task = self.clock(), self.task
+        if self._run is None:
+            key = "\n".join(
+                map(str, (task.dag_id, task.run_id, task.task_id, task.map_index, task.try_number))
+            )
+            blank = self._begin(entry_of(key, now.isoformat()), ref)
+            kind, who = task.trigger_kind, task.triggered_by
+            self._run = replace(blank, created_at=now, trigger_kind=kind, triggered_by=who)
+        self._run = replace(self._run, state=JobState.FAILED, ended_at=now, reason=REFUSED)
 
     def started(
         self, ref: JobRef, *, attached: bool, logs_url: str, number: int = 1, rung: str | None = None
@@ -151,7 +184,8 @@ class Journal:
         failure = error.failure if isinstance(error, JobFailed) else None
         kind = (failure.kind if failure else _class_of(error)).value
         what = self.scrub.text(failure.cause if failure else error.what)
-        if self._run.state in TERMINAL and isinstance(error, JobFailed | JobTimedOut):
+        ended_so = isinstance(error, JobFailed | JobTimedOut) or self._run.reason == REFUSED
+        if self._run.state in TERMINAL and ended_so:
             ended = getattr(error, "exit_info", None) or ExitInfo()
             self._run = replace(
                 self._run, failure_class=kind, exit_code=ended.code, signal=ended.signal, failed_task=ended.task,
@@ -162,7 +196,7 @@ class Journal:
             self.task.try_number,
             ended_at=self.clock(),
             failure_class=kind,
-            action=action or (Action.STOP if last or error.permanent else Action.RETRY),
+            action=action or _follows(kind, last=last or error.permanent),
             dependency=_dependency(error, self._run.backend),
             message=what,
         )
@@ -197,16 +231,24 @@ class Journal:
         try:
             refused = ledger.write(batch)
         except LedgerUnavailable:
-            if wait and self.store is not None:
-                pending.save(self.store, batch)
-                self._left = True
+            if wait:
+                self._wait_with(batch)
             raise
         for record, why in refused:
             self.log.warning("The ledger will never take %s: %s", record, why)
         self._records = None
-        if self._left and self.store is not None and wait:
-            pending.save(self.store, [])
-            self._left = False
+        if self._left and wait:
+            self._wait_with([])
+        if self.spool and wait:
+            self.spool.drain(ledger)
+
+    def _wait_with(self, batch: list[Record]) -> None:
+        """Let these wait, where the next try finds them and where other tasks of this machine do; none: no more."""
+        task, self._left = self.task, bool(batch)
+        if self.spool:
+            self.spool.keep((task.dag_id, task.run_id, task.task_id, task.map_index), batch)
+        if self.store is not None:
+            pending.save(self.store, batch)
 
     def _add(self, *records: Record) -> None:
         self._records = [*(self._records or []), *records]
@@ -226,7 +268,16 @@ class Journal:
         )
 
 
+def _follows(kind: str, *, last: bool) -> Action:
+    """Whatever fails for good is a dead letter, but for what somebody cancelled."""
+    if not last:
+        return Action.RETRY
+    return Action.STOP if kind == FailureClass.CANCELLED.value else Action.DEAD_LETTER
+
+
 def _class_of(error: GcpJobsError) -> FailureClass:
+    if isinstance(error, TemplateError | SettingsError | ConnectionMissing | UnknownParams):
+        return FailureClass.CONFIGURATION
     return FailureClass.TIMED_OUT if isinstance(error, JobTimedOut) else of_error(error).kind
 
 

@@ -22,8 +22,12 @@ class Writer(Protocol):
 
 
 def load(store: StateStore) -> list[Record]:
-    """Read what waits; kinds that another release wrote are left out."""
-    found = store.get(STORE_KEY)
+    """Read what waits."""
+    return read(store.get(STORE_KEY))
+
+
+def read(found: object) -> list[Record]:
+    """Read what `dump` gave; kinds that another release wrote are left out."""
     items = found if isinstance(found, list) else []
     return [
         KINDS[item["kind"]].from_dict(item["record"])
@@ -33,8 +37,13 @@ def load(store: StateStore) -> list[Record]:
 
 
 def save(store: StateStore, records: Iterable[Record]) -> None:
-    """Let these wait, and no others; what speaks of one thing becomes one record."""
-    store.set(STORE_KEY, [{"kind": kind_of(r), "record": r.to_dict()} for r in joined(records)])
+    """Let these wait, and no others."""
+    store.set(STORE_KEY, dump(records))
+
+
+def dump(records: Iterable[Record]) -> list[dict[str, Any]]:
+    """Give the form that waits; what speaks of one thing becomes one record."""
+    return [{"kind": kind_of(r), "record": r.to_dict()} for r in joined(records)]
 
 
 def catch_up(store: StateStore, ledger: Writer) -> int:

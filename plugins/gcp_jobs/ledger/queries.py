@@ -9,6 +9,7 @@ from gcp_jobs.ledger.record import Action
 from gcp_jobs.ledger.schema import attempts, decisions, runs, transitions
 from gcp_jobs.model import TERMINAL, JobState
 
+_TASK = (runs.c.dag_id, runs.c.run_id, runs.c.task_id, runs.c.map_index)
 _OVER = sorted(state.value for state in TERMINAL)
 
 
@@ -90,7 +91,8 @@ def outcomes(since: datetime) -> sa.Select[Any]:
     place = (runs.c.project, runs.c.backend, runs.c.region, runs.c.machine_type, runs.c.provisioning)
     return (
         sa.select(
-            *place, runs.c.entry, runs.c.state, attempts.c.failure_class, attempts.c.dependency, attempts.c.ended_at
+            *place, *_TASK, runs.c.entry, runs.c.state,
+            attempts.c.failure_class, attempts.c.dependency, attempts.c.ended_at,
         )
         .join(attempts, attempts.c.entry == runs.c.entry)
         .where(attempts.c.ended_at >= since)
@@ -98,8 +100,15 @@ def outcomes(since: datetime) -> sa.Select[Any]:
     )  # fmt: skip
 
 
+def under_way(since: datetime) -> sa.Select[Any]:
+    """Runs asked for since then whose end nobody has told of, with the place where they run: a breaker's probes."""
+    place = (runs.c.project, runs.c.backend, runs.c.region, runs.c.machine_type, runs.c.provisioning)
+    open_ = runs.c.state.is_(None) | runs.c.state.not_in(_OVER)
+    return sa.select(*place, *_TASK, runs.c.entry, runs.c.created_at).where(open_, runs.c.created_at >= since)
+
+
 def dead_letters() -> sa.Select[Any]:
-    """Runs whose budgets are spent and about which nothing was decided, oldest first.
+    """Runs that failed for good and about which nothing was decided, oldest first.
 
     `replayed_by` names what replays it, `made_good_by` a later run of the same task that succeeded.
     """

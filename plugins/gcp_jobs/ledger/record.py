@@ -50,11 +50,11 @@ class Via(StrEnum):
 class Action(StrEnum):
     """What followed a try that failed."""
 
-    STOP = "stop"  # another try would meet the same
+    STOP = "stop"  # somebody cancelled it
     RETRY = "retry"  # Airflow's own retries
     AGAIN = "again"  # ours, at the same place
     CLIMB = "climb"  # ours, one rung further
-    DEAD_LETTER = "dead_letter"  # every budget is spent
+    DEAD_LETTER = "dead_letter"  # it failed for good: every budget is spent, or another try would end alike
 
 
 class Verdict(StrEnum):

@@ -38,15 +38,13 @@ class Aftermath:
         """
         failure: Failure = error.failure
         decision = self.attempts.next(
-            failure, self.log, carry.deadline, lambda: self._failed_tasks(carry.ref)
+            failure, self.log, carry.deadline, lambda: self._failed_tasks(carry.ref), carry.entry
         )
         if decision.action is not Action.STOP:
             return self._next(error, decision, carry)
         why = said(decision, last=self.last)
         self.log.info("Attempt %d was the last of this try. %s", self.attempts.number, why)
         error.todo = f"{why[:1].upper()}{why[1:]}. {error.todo}"
-        if decision.spent and self.last:
-            self.journal.failed(error, last=True, action=record.Action.DEAD_LETTER)
         raise error
 
     def unstick(self, status: JobStatus, carry: Carry) -> Carry | JobStatus:
@@ -57,7 +55,7 @@ class Aftermath:
         failure = stuck(status, self.attempts.policy, datetime.now(UTC))
         if failure is None:
             return carry
-        decision = self.attempts.next(failure, self.log, carry.deadline, tuple)
+        decision = self.attempts.next(failure, self.log, carry.deadline, tuple, carry.entry)
         if decision.action is Action.STOP:
             self.log.warning(
                 "%s %s waits on for machines: %s", carry.ref.noun.capitalize(), carry.ref, failure.cause
@@ -76,7 +74,7 @@ class Aftermath:
             FailureClass.HOST_LOST, why, "Find out in its log what the task last did.", evidence=why
         )
         decision = self.attempts.leaving.next(
-            failure, self.log, carry.deadline, lambda: self._failed_tasks(carry.ref)
+            failure, self.log, carry.deadline, lambda: self._failed_tasks(carry.ref), carry.entry
         )
         if decision.action is Action.STOP:
             self.log.warning(

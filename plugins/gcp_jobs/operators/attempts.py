@@ -139,13 +139,19 @@ class Attempts:
         return replace(self, template=replace(self.template, policy=elsewhere(self.policy)))
 
     def next(
-        self, failure: Failure, log: Log, deadline: float | None, failed_tasks: Callable[[], tuple[int, ...]]
+        self,
+        failure: Failure,
+        log: Log,
+        deadline: float | None,
+        failed_tasks: Callable[[], tuple[int, ...]],
+        own: str = "",
     ) -> Decision:
         """Decide what follows a failure of the present attempt.
 
         :param failed_tasks: asks the backend; only asked where the policy wants to know
+        :param own: the attempt's entry in the ledger
         """
-        known, spec = breakers(self.template, log), self.template.spec
+        known, spec = breakers(self.template, log, own), self.template.spec
         some = self.policy.array is Array.FAILED and spec.task_count > 1
         rule = self.policy.of(failure.kind)
         tasks = failed_tasks() if some and rule and rule.budget else ()
@@ -176,8 +182,11 @@ class Attempts:
         return decision
 
 
-def breakers(template: JobTemplate, log: Log) -> Callable[[], Breakers | None]:
-    """Give what reads the breakers from the ledger, once and only if asked; None where there is no answer."""
+def breakers(template: JobTemplate, log: Log, own: str = "") -> Callable[[], Breakers | None]:
+    """Give what reads the breakers from the ledger, once and only if asked; None where there is no answer.
+
+    :param own: the run that asks, by its entry in the ledger: no probe of somebody else's
+    """
 
     @cache
     def read() -> Breakers | None:
@@ -190,8 +199,10 @@ def breakers(template: JobTemplate, log: Log) -> Callable[[], Breakers | None]:
             kept = ledger()
             if kept is None:
                 return None
-            since = queries.outcomes(now - timedelta(seconds=limits.window))
-            return Breakers.of(within(LEDGER_S, lambda: kept.read(since)), now, limits)
+            since = now - timedelta(seconds=limits.window)
+            asked = queries.outcomes(since), queries.under_way(now - timedelta(seconds=limits.pause))
+            ended, going = within(LEDGER_S, lambda: [kept.read(each) for each in asked])
+            return Breakers.of(ended, now, limits, (row for row in going if row["entry"] != own))
         except Exception as error:
             # Airflow's connections may fail in any way; a job must not fail for want of a breaker
             log.info("No breaker is known: %s", error)

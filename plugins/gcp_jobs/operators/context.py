@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from gcp_jobs.ledger.journal import Journal, Task
 from gcp_jobs.ledger.pending import Writer
 from gcp_jobs.ledger.scrub import Scrubber
+from gcp_jobs.ledger.spool import Spool
 from gcp_jobs.names import label_value
 from gcp_jobs.once import Attempt
 from gcp_jobs.settings import settings
@@ -41,7 +42,13 @@ def journal_of(context: "Context", log: Any) -> Journal:
         or getattr(dag_run, "triggering_user_name", None),
     )
     account = settings().job_service_account
-    return Journal(task, context.get("task_state_store"), log, Scrubber(_redact), _ledger, account)
+    store = context.get("task_state_store")
+    return Journal(task, store, log, Scrubber(_redact), _ledger, account, spool())
+
+
+def spool() -> Spool:
+    """Where records wait that the ledger did not take, beside the task state store."""
+    return Spool(settings().airflow_home / "gcp_jobs_ledger_spool")
 
 
 def _redact(text: str, name: str | None) -> str:

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
 from gcp_jobs import ownership
 from gcp_jobs.backends.base import RunRequest
-from gcp_jobs.errors import ApiError, GcpJobsError, JobFailed, JobTimedOut, RefusedForGood
+from gcp_jobs.errors import ApiError, GcpJobsError, JobFailed, JobTimedOut, NotFound, RefusedForGood
 from gcp_jobs.job_run import Carry, JobRun
 from gcp_jobs.ledger.journal import Journal
 from gcp_jobs.ledger.record import Source, entry_of
@@ -25,6 +25,7 @@ from gcp_jobs.operators.aftermath import Aftermath
 from gcp_jobs.operators.arguments import JobArguments
 from gcp_jobs.operators.attempts import Attempts, recall, remember
 from gcp_jobs.operators.context import attempt_of, journal_of, last_try
+from gcp_jobs.settings import settings
 from gcp_jobs.template import JobTemplate
 from gcp_jobs.usage import advice
 
@@ -62,7 +63,7 @@ class JobOperator(JobArguments):
 
     def execute(self, context: "Context") -> dict[str, Any]:
         """Start the job, or attach to the run of an earlier try; wait; give the result."""
-        with self._edge(context) as journal:
+        with self._edge(context, begins=True) as journal:
             self._attempts = self._begin(context, recall(*self._memory(context)))
             carry = self._start(context, self._deadline())
             if self.deferrable:
@@ -267,6 +268,16 @@ class JobOperator(JobArguments):
         here = mine.history.here.backend
         return elsewhere.request(here, template.spec, context["ti"], self.args, self.env, mine.overrides)
 
+    def _meant(self) -> JobRef:
+        """What was to run, as far as the arguments tell."""
+        if self._attempts:
+            spec = self._attempts.present.spec
+            return JobRef(self.backend_name, spec.project, spec.region, spec.name)
+        here, given = settings(), self.spec if isinstance(self.spec, Mapping) else {}
+        name = self._name() or self.job_name or given.get("name") or self.template_name or self.task_id
+        project, region = self.project_id or given.get("project"), self.region or given.get("region")
+        return JobRef(self.backend_name, str(project or here.project), str(region or here.region), str(name))
+
     def _aftermath(self, context: "Context") -> Aftermath | None:
         if self._attempts is None:
             return None
@@ -361,14 +372,20 @@ class JobOperator(JobArguments):
         self._unfinished = self._starting = None
 
     @contextmanager
-    def _edge(self, context: "Context") -> Iterator[Journal]:
-        """Where our errors become Airflow's; a run that no try will come back for is cancelled; all is recorded."""
+    def _edge(self, context: "Context", *, begins: bool = False) -> Iterator[Journal]:
+        """Where our errors become Airflow's; a run that no try will come back for is cancelled; all is recorded.
+
+        :param begins: whether the try begins here: what is refused before there is a run is recorded too
+        """
         self._journal = journal = journal_of(context, self.log)
         try:
             yield journal
         except GcpJobsError as error:
             if error.permanent or last_try(context):
                 self._give_up()
+            nothing_runs = error.permanent or isinstance(error, NotFound) or not journal.intended
+            if begins and self._ref is None and nothing_runs:
+                journal.refused(self._meant())
             journal.failed(error, last=last_try(context))
             self._forget(context)
             if error.permanent:

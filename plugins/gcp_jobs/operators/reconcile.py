@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 from gcp_jobs.clients import Access
 from gcp_jobs.errors import ApiError, LedgerUnavailable
 from gcp_jobs.model import JobRef, JobStatus
+from gcp_jobs.operators.context import spool
 from gcp_jobs.ownership import ENDED, OWNER
 from gcp_jobs.settings import settings
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 HORIZON = timedelta(days=15)  # Batch lets a job run for 14 days
 SHOWN = 200
+MOST_SPOOLED = 10_000
 Place = tuple[str, str, str]
 
 
@@ -54,6 +56,7 @@ class ReconcileOperator(BaseOperator):
         places = self._places(work, here, now)
         refused = [error for place in places if (error := self._look_at(work, place))]
         work.repair()
+        self._catch_up(work, here)
         for line in table(work.issues):
             self.log.info("%s", line)
         result = {
@@ -64,6 +67,13 @@ class ReconcileOperator(BaseOperator):
         if len(refused) == len(places):
             raise refused[0]
         return result
+
+    def _catch_up(self, work: "Reconciliation", here: "Ledger | None") -> None:
+        """Write what tasks of this machine left for the ledger while it was away."""
+        try:
+            work.counts["caught_up"] = spool().drain(here, MOST_SPOOLED) if here else 0
+        except LedgerUnavailable as error:
+            work.trouble("ledger", str(here), error)
 
     def _work(self, context: "Context", here: "Ledger | None", now: datetime) -> "Reconciliation":
         from gcp_jobs.reconcile import Reconciliation

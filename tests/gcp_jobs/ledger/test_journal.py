@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from gcp_jobs.errors import ApiError, JobFailed, LedgerUnavailable, PermissionRefused
+from gcp_jobs.errors import ApiError, JobFailed, JobFailedForGood, LedgerUnavailable, PermissionRefused
 from gcp_jobs.failure import Failure, FailureClass
 from gcp_jobs.ledger import pending, queries
 from gcp_jobs.ledger.connection import open_ledger
@@ -19,6 +19,7 @@ from gcp_jobs.ledger.journal import Journal, Task
 from gcp_jobs.ledger.ledger import Ledger
 from gcp_jobs.ledger.record import Record, Source, entry_of
 from gcp_jobs.ledger.scrub import Scrubber
+from gcp_jobs.ledger.spool import Spool
 from gcp_jobs.model import ExitInfo, JobRef, JobResult, JobSpec, JobState, JobStatus
 from gcp_jobs.once import Intent
 
@@ -127,13 +128,64 @@ def test_a_refused_start_and_the_retry_that_takes_over(ledger: Ledger) -> None:
     ]  # fmt: skip
 
 
-def test_a_permanent_refusal_stops(ledger: Ledger) -> None:
+def test_a_permanent_refusal_is_a_dead_letter(ledger: Ledger) -> None:
     here = journal(ledger, Store())
     here.intends(ASKED, SPEC, {})
     here.failed(PermissionRefused("no right"), last=False)
     here.write()
     (held,) = ledger.read(queries.tries(entry_of("key", NOW.isoformat())))
-    assert (held["failure_class"], held["action"], held["message"]) == ("permission", "stop", "no right")
+    assert (held["failure_class"], held["action"], held["message"]) == (
+        "permission",
+        "dead_letter",
+        "no right",
+    )
+    assert [letter["entry"] for letter in ledger.read(queries.dead_letters())] == [held["entry"]]
+
+
+def test_what_somebody_cancelled_is_no_dead_letter(ledger: Ledger) -> None:
+    here = journal(ledger, Store())
+    here.intends(ASKED, SPEC, {})
+    error = JobFailedForGood("Job failed")
+    error.failure = Failure(FailureClass.CANCELLED, "it was cancelled", "", permanent=True)
+    here.failed(error, last=True)
+    here.write()
+    (held,) = ledger.read(queries.tries(entry_of("key", NOW.isoformat())))
+    assert held["action"] == "stop"
+
+
+def test_what_a_task_could_not_write_is_written_by_the_next_one_of_the_machine(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """A task that is over writes no more, and Airflow shows its state store to nobody else."""
+    flaky, spool = Flaky(ledger), Spool(tmp_path / "spool")
+    over = journal(flaky, Store())
+    over.spool = spool
+    over.intends(ASKED, SPEC, {})
+    over.write()
+    over.started(REF, attached=False, logs_url="")
+    over.write()
+    (file,) = spool.folder.iterdir()
+    assert (file.stat().st_mode & 0o077, spool.folder.stat().st_mode & 0o077) == (0, 0)
+    (spool.folder / "broken.json").write_text("{")
+    with pytest.raises(LedgerUnavailable):
+        spool.drain(flaky)
+    flaky.away = False
+    other = replace(journal(flaky, Store()), spool=spool, task=Task("other", "run", "task", -1, 1))
+    other.intends(replace(ASKED, run_key="other"), SPEC, {})
+    other.write()
+    assert {row["dag_id"] for row in ledger.read(queries.newest())} == {"dag", "other"}
+    assert not list(spool.folder.iterdir())
+
+
+def test_a_task_that_catches_up_by_itself_leaves_nothing_in_the_spool(ledger: Ledger, tmp_path: Path) -> None:
+    flaky, spool, store = Flaky(ledger), Spool(tmp_path / "spool"), Store()
+    here = replace(journal(flaky, store), spool=spool)
+    here.intends(ASKED, SPEC, {})
+    here.write()
+    flaky.away = False
+    here.started(REF, attached=False, logs_url="")
+    here.write()
+    assert (list(spool.folder.iterdir()), store[pending.STORE_KEY]) == ([], [])
 
 
 def test_what_could_not_be_written_waits_in_the_state_store_until_the_next_write(ledger: Ledger) -> None:

@@ -87,7 +87,33 @@ def test_a_failed_batch_job_is_recorded_with_its_class(run_operator: Run) -> Non
     here = ledger()
     assert here
     (held,) = here.read(queries.tries(row["entry"]))
-    assert (held["failure_class"], held["action"]) == ("application", "stop")
+    assert (held["failure_class"], held["action"]) == ("application", "dead_letter")
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "said"),
+    [
+        ({"spec": {"name": "kept-wrong", "image": "i", "cpus": 2}}, "configuration", "unknown key"),
+        ({"spec": spec("kept-gone"), "manage_job": False}, "unknown", "the job does not exist"),
+        ({"job_name": "kept-nowhere"}, "configuration", "does not exist"),
+    ],
+    ids=["template", "definition", "submit"],
+)
+def test_what_is_refused_before_it_runs_is_recorded_too(
+    run_operator: Run, options: dict[str, Any], kind: str, said: str
+) -> None:
+    """An audit asks what was wanted that night, not only what ran."""
+    name = options.get("job_name") or options["spec"]["name"]
+    ran = run_operator(CloudRunJobOperator, name.replace("-", "_"), **options)
+    assert ran.state == "failed"
+    row = row_of(name.replace("-", "_"))
+    assert (row["state"], row["failure_class"], row["job"]) == ("FAILED", kind, name)
+    assert said in row["message"].lower()
+    assert row["ended_at"] >= row["created_at"]
+    here = ledger()
+    assert here
+    (held,) = here.read(queries.tries(row["entry"]))
+    assert held["action"] == "dead_letter"
 
 
 def test_past_its_deadline_it_is_recorded_as_timed_out(run_operator: Run) -> None:
