@@ -39,7 +39,7 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "plugins")]
 
-from benchmarks.chaos.night import Night, Terms, fast  # noqa: E402
+from benchmarks.chaos.night import Night, Terms, fast, house  # noqa: E402
 from benchmarks.chaos.siege import slow  # noqa: E402
 
 from laptop import environment  # noqa: E402
@@ -68,7 +68,8 @@ def had(levels: str, terms: Mapping[str, Terms], progress: Progress) -> dict[str
     nights = {}
     if levels in ("both", "fast"):
         folder = Path(tempfile.mkdtemp(prefix="chaos-", dir=STATE))
-        nights["fast"] = fast(folder, terms["fast"], progress)
+        with house(folder) as here:
+            nights["fast"] = fast(here, terms["fast"], progress)
         if not nights["fast"].red:
             shutil.rmtree(folder)
     if levels in ("both", "real"):

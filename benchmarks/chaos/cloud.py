@@ -29,13 +29,14 @@ ENDED_BY_ITSELF = frozenset({SUCCEEDED, FAILED})
 class Run:
     """A Batch job or an execution, as the cloud has it; times are epoch seconds, `key` is its run key.
 
-    :param task: `dag/run/task/map index` of the task that made it
+    :param task: `dag/run/task/map index` of the task that made it, `try_number` in which of its tries
     """
 
     name: str
     uid: str
     task: str
     key: str
+    try_number: int
     created: float
     ended: float | None
     state: str
@@ -134,12 +135,19 @@ def _task(env: Mapping[str, str]) -> str:
 
 def _of_job(job: batch_v1.Job) -> Run:
     env = job.task_groups[0].task_spec.runnables[0].environment.variables
+    key = job.labels.get("gcp-jobs-run-key", "")
     state = str(job.status.state.name)
     over = state in (SUCCEEDED, FAILED, CANCELLED)
     return Run(
-        job.name, job.uid, _task(env), job.labels.get("gcp-jobs-run-key", ""), _seconds(job.create_time) or 0.0,
-        _seconds(job.update_time) if over else None, state if over else GOING,
-    )  # fmt: skip
+        job.name,
+        job.uid,
+        _task(env),
+        key,
+        _try(env),
+        _seconds(job.create_time) or 0.0,
+        _seconds(job.update_time) if over else None,
+        state if over else GOING,
+    )
 
 
 def _of_execution(execution: run_v2.Execution) -> Run:
@@ -148,9 +156,19 @@ def _of_execution(execution: run_v2.Execution) -> Run:
     if execution.completion_time:
         state = CANCELLED if execution.cancelled_count else FAILED if execution.failed_count else SUCCEEDED
     return Run(
-        execution.name, execution.uid, _task(env), env.get("GCP_JOBS_RUN_KEY", ""),
-        _seconds(execution.create_time) or 0.0, _seconds(execution.completion_time), state,
-    )  # fmt: skip
+        execution.name,
+        execution.uid,
+        _task(env),
+        env.get("GCP_JOBS_RUN_KEY", ""),
+        _try(env),
+        _seconds(execution.create_time) or 0.0,
+        _seconds(execution.completion_time),
+        state,
+    )
+
+
+def _try(env: Mapping[str, str]) -> int:
+    return int(env.get("GCP_JOBS_TRY_NUMBER", 0))
 
 
 def _seconds(moment: Any) -> float | None:

@@ -31,6 +31,7 @@ class Deed:
     :param wants: the state in which it was to end
     :param final: in which it ended, by Airflow's word; empty while it goes on
     :param acted: when a user ended or cleared it (epoch seconds)
+    :param acted_try: which of its tries that ended
     :param cleared: whether that was a clear
     :param two: whether two of its tries lived at once
     :param upstream: whether it failed by a race of Airflow's own that is known upstream
@@ -41,6 +42,7 @@ class Deed:
     final: str
     ended: float | None
     acted: float | None
+    acted_try: int
     cleared: bool
     two: bool
     said: str = ""
@@ -115,7 +117,7 @@ def _cancels(tally: Tally, deed: Deed, runs: Sequence[Run]) -> None:
     """A cancel is right after a user's word, and for the loser of two; after a user's word it must not be missed."""
     for run in runs:
         others = [other for other in runs if other.key == run.key and other is not run]
-        before = deed.acted is not None and run.created <= deed.acted
+        before = run.try_number <= deed.acted_try
         ended = deed.acted is not None and (before or not deed.cleared)
         if run.state == CANCELLED and not ended and all(other.state == CANCELLED for other in others):
             tally.wrong(
@@ -137,7 +139,7 @@ def _beside(tally: Tally, deed: Deed, runs: Sequence[Run]) -> None:
 
 def _orphans(tally: Tally, deed: Deed, runs: Sequence[Run], now: float) -> None:
     for run in runs:
-        if run.state == GOING and (deed.final or (deed.acted and run.created < deed.acted)):
+        if run.state == GOING and (deed.final or run.try_number <= deed.acted_try):
             since = deed.ended or deed.acted or now
             tally.oldest_orphan_s = max(tally.oldest_orphan_s, now - since)
             tally.wrong("orphans", f"{deed.task} is {deed.final}, and {run.name} runs on")
@@ -157,7 +159,7 @@ def _verdict(tally: Tally, deed: Deed, runs: Sequence[Run]) -> None:
             "wrong_verdicts", f"{deed.task} is {deed.final}, not {deed.wants}: {deed.said}; {_told(runs)}"
         )
     elif deed.acted is None or deed.cleared:
-        had = {run.state for run in runs if not deed.acted or run.created > deed.acted}
+        had = {run.state for run in runs if run.try_number > deed.acted_try}
         needed = SUCCEEDED if deed.final == "success" else FAILED
         if needed not in had:
             tally.wrong("wrong_verdicts", f"{deed.task} is {deed.final}, but its jobs: {_told(runs)}")

@@ -18,7 +18,7 @@ from benchmarks.chaos.judge import Deed, Tally, judged
 from benchmarks.chaos.plan import Act, Blow, Plan, plan
 from benchmarks.chaos.points import Point, points
 from benchmarks.chaos.recovery import Watch, summary
-from benchmarks.chaos.small import SmallAirflow, Task, Triggerer, Worker
+from benchmarks.chaos.small import SmallAirflow, Task, Triggerer, Worker, Zygote
 from benchmarks.chaos.strikes import Striker
 from benchmarks.chaos.weather import Weather
 
@@ -110,35 +110,44 @@ class Terms:
     wanted: Callable[[Plan], bool] = lambda _: True
 
 
-def fast(folder: Path, terms: Terms, progress: Progress) -> Night:
-    """Have one."""
-    with house(folder, terms) as (cloud, small):
-        return _Course(cloud, small, terms, progress).run()
+@dataclass(frozen=True, slots=True)
+class House:
+    """Where nights are had: an emulator, and what the small Airflow's processes are forked of."""
+
+    cloud: ChaosCloud
+    zygote: Zygote
 
 
 @contextmanager
-def house(folder: Path, terms: Terms) -> Iterator[tuple[ChaosCloud, SmallAirflow]]:
-    """An emulator and a small Airflow that is pointed at it."""
+def house(folder: Path) -> Iterator[House]:
+    """Build one; it ends with all that it started."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "airflow").mkdir(exist_ok=True)
     with process.start(log=folder / "emulator.log", batch_delay=0.05, env=environment.tools()) as ready:
         cloud = ChaosCloud(ready["rest"], ready["grpc"])
         cloud.prepare()
-        (folder / "airflow").mkdir(exist_ok=True)
-        paths = ("benchmarks/chaos/site", "plugins", "include", ".")
         env = environment.inherited() | ready["env"] | SETTINGS | {
             "AIRFLOW_HOME": str(folder / "airflow"),
             "GCP_JOBS_ENVIRONMENT": "local",
             "GCP_JOBS_PROJECT": environment.PROJECT,
             "GCP_JOBS_REGION": environment.REGION,
             "GCP_JOBS_STATUS_TOPIC": "job-states",
-            "PYTHONPATH": os.pathsep.join(str(ROOT / each) for each in paths),
-            "CHAOS_WITHOUT": terms.without,
+            "PYTHONPATH": os.pathsep.join(str(ROOT / each) for each in ("plugins", "include", ".")),
         }  # fmt: skip
-        small = SmallAirflow(folder, env, terms.seed)
+        zygote = Zygote(folder, env)
         try:
-            yield cloud, small
+            yield House(cloud, zygote)
         finally:
-            small.stop()
+            zygote.stop()
+
+
+def fast(here: House, terms: Terms, progress: Progress) -> Night:
+    """Have one; those of one house have seeds of their own."""
+    small = SmallAirflow(here.zygote, terms.seed, terms.without)
+    try:
+        return _Course(here.cloud, small, terms, progress).run()
+    finally:
+        small.stop()
 
 
 class _Course:
@@ -165,7 +174,8 @@ class _Course:
             self._drain(lives)
         struck = [(at, strike) for at, _, strike in striker.struck]
         recovery = summary(watch.times(struck))
-        tally = judged(self._cloud.runs(), map(_deed, self._small.tasks.values()), time.time())
+        runs = [run for run in self._cloud.runs() if run.task.startswith(f"chaos/run-{self._terms.seed}-")]
+        tally = judged(runs, map(_deed, self._small.tasks.values()), time.time())
         missing = striker.missing if self._terms.all_points else []
         seconds = time.monotonic() - begun
         return Night(tally, found, missing, len(struck), recovery, seconds, self._blows)
@@ -253,7 +263,15 @@ class _Course:
 def _deed(task: Task) -> Deed:
     plan_: Plan = task.plan
     final = task.state if task.state in ("success", "failed") else ""
+    cleared = bool(task.acted) and plan_.act is Act.CLEAR
     return Deed(
-        plan_.task, plan_.wants, final or "", task.ended, task.acted, bool(task.acted) and plan_.act is Act.CLEAR,
-        task.two, f"{task.said} [{'; '.join(task.trail)}]",
-    )  # fmt: skip
+        plan_.task,
+        plan_.wants,
+        final or "",
+        task.ended,
+        task.acted,
+        task.acted_try,
+        cleared,
+        task.two,
+        f"{task.said} [{'; '.join(task.trail)}]",
+    )

@@ -35,6 +35,7 @@ class Plan:
     """One task. `wants`: how it is to end; `name`: its job definition's, shared by some."""
 
     number: int
+    seed: int
     backend: str
     deferrable: bool
     verbose: bool
@@ -47,7 +48,7 @@ class Plan:
     @property
     def run_id(self) -> str:
         """Its DAG run."""
-        return f"run-{self.number}"
+        return f"run-{self.seed}-{self.number}"
 
     @property
     def task(self) -> str:
@@ -81,6 +82,7 @@ def plan(number: int, seed: int) -> Plan:
     own = dice.random() < 0.3
     return Plan(
         number=number,
+        seed=seed,
         backend=backend,
         deferrable=dice.random() < 0.65,
         verbose=dice.random() < 0.4,

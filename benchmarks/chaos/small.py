@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Client, Connection
@@ -26,6 +26,7 @@ from benchmarks.chaos.plan import Act, Blow, Plan
 from benchmarks.chaos.worker import Order
 
 MOST_TRIES = 60
+START_S = 120.0
 TRIGGERERS = 2
 TOOK_OVER_S = (0.2, 1.0)
 TOLD_S = (0.05, 0.4)
@@ -48,6 +49,7 @@ class Task:
     xcom: dict[str, Any] = field(default_factory=dict)
     due: float | None = None
     acted: float | None = None
+    acted_try: int = 0
     ended: float | None = None
     two: bool = False
     said: str = ""
@@ -105,13 +107,45 @@ class Wait:
     events: "queue.Queue[Any]" = field(default_factory=queue.Queue)
 
 
-class SmallAirflow:
-    """Its scheduler. `begin` starts tasks; `stop` ends all processes.
+class Zygote:
+    """Of which all processes are forked (benchmarks/chaos/zygote.py).
 
-    :param env: the environment of workers and triggerers
+    :param env: their environment
     """
 
-    def __init__(self, folder: Path, env: Mapping[str, str], seed: int) -> None:
+    def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
+        self._socket = str(folder / "zygote")
+        self._log = (folder / "processes.log").open("ab")
+        argv = [sys.executable, "-m", "benchmarks.chaos.zygote", self._socket]
+        self._process = subprocess.Popen(argv, env=dict(env), stdout=self._log, stderr=self._log)
+        until = time.monotonic() + START_S
+        while not os.path.exists(self._socket):
+            if self._process.poll() is not None or time.monotonic() > until:
+                self.stop()
+                raise RuntimeError(f"the zygote does not listen; see {self._log.name}")
+            time.sleep(0.05)
+
+    def fork(self, kind: str, order: Any, without: str) -> tuple[int, Any]:
+        """Have a process: its id, and our end of its line."""
+        line = Client(self._socket, "AF_UNIX")
+        pid = line.recv()
+        line.send((kind, order, without))
+        return pid, line
+
+    def stop(self) -> None:
+        """End it; its children end with it."""
+        self._process.terminate()
+        self._process.wait()
+        self._log.close()
+
+
+class SmallAirflow:
+    """Its scheduler. `live` has a task; `stop` ends all processes.
+
+    :param without: the safeguard that its processes do without, empty for none
+    """
+
+    def __init__(self, zygote: Zygote, seed: int, without: str = "") -> None:
         self.tasks: dict[str, Task] = {}
         self.workers: dict[int, Worker] = {}
         self.triggerers: list[Triggerer] = []
@@ -122,11 +156,7 @@ class SmallAirflow:
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
         self._stopping = False
-        self._socket = str(folder / "zygote")
-        self._log = (folder / "processes.log").open("ab")
-        argv = [sys.executable, "-m", "benchmarks.chaos.zygote", self._socket]
-        self._zygote = subprocess.Popen(argv, env=dict(env), stdout=self._log, stderr=self._log)
-        self._until(lambda: os.path.exists(self._socket), "the zygote listens")
+        self._zygote, self._without = zygote, without
         for _ in range(TRIGGERERS):
             self._another()
 
@@ -139,24 +169,11 @@ class SmallAirflow:
         self._stopping = True
         for each in [*list(self.workers.values()), *self.triggerers]:
             each.signal(signal.SIGKILL)
-        self._zygote.terminate()
-        self._zygote.wait()
-        self._log.close()
-
-    def _until(self, done: Callable[[], bool], what: str, seconds: float = 120) -> None:
-        until = time.monotonic() + seconds
-        while not done():
-            if self._zygote.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(f"{what}: not after {seconds:.0f} s; see {self._log.name}")
-            time.sleep(0.05)
 
     # processes
 
     def _fork(self, kind: str, order: Any) -> tuple[int, Any]:
-        line = Client(self._socket, "AF_UNIX")
-        pid = line.recv()
-        line.send((kind, order))
-        return pid, line
+        return self._zygote.fork(kind, order, self._without)
 
     def owner_of(self, port: int) -> Process | None:
         """Which living process has a connection from this port."""
@@ -393,7 +410,7 @@ class SmallAirflow:
         if time.time() < task.due:
             return False
         with self._lock:
-            task.acted = time.time()
+            task.acted, task.acted_try = time.time(), task.try_number
             task.note(f"user: {plan.act}")
             if plan.act is Act.CLEAR:
                 task.clear_number += 1

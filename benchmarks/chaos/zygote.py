@@ -25,10 +25,11 @@ def die_with_parent() -> None:
 
 
 LAZILY = (
-    "benchmarks.chaos.triggerer", "benchmarks.chaos.worker", "gcp_jobs.backends.batch", "gcp_jobs.backends.choice",
-    "gcp_jobs.backends.cloud_run", "gcp_jobs.identity", "gcp_jobs.ledger.connection", "gcp_jobs.reconcile",
-    "gcp_jobs.triggers.job", "gcp_jobs.triggers.pause", "airflow.providers.google.common.hooks.base_google",
-    "airflow.sdk.execution_time.cache", "airflow.sdk.execution_time.context", "croniter",
+    "benchmarks.chaos.safeguards", "benchmarks.chaos.triggerer", "benchmarks.chaos.worker", "gcp_jobs.backends.batch",
+    "gcp_jobs.backends.choice", "gcp_jobs.backends.cloud_run", "gcp_jobs.identity", "gcp_jobs.ledger.connection",
+    "gcp_jobs.reconcile", "gcp_jobs.triggers.job", "gcp_jobs.triggers.pause",
+    "airflow.providers.google.common.hooks.base_google", "airflow.sdk.execution_time.cache",
+    "airflow.sdk.execution_time.context", "croniter",
 )  # fmt: skip
 
 
@@ -44,6 +45,9 @@ def load() -> None:
 def serve(path: str) -> None:
     """Fork for each who comes."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    from benchmarks.chaos.safeguards import quicker
+
+    quicker(float(os.environ["CHAOS_SETTLE_S"]), float(os.environ["CHAOS_REACH_S"]))
     gc.collect()
     gc.freeze()  # what is loaded stays shared with the children
     with Listener(path, "AF_UNIX", backlog=64) as listener:
@@ -57,12 +61,14 @@ def serve(path: str) -> None:
 
 
 def _become(line: "Connection[Any, Any]") -> None:
-    from benchmarks.chaos import triggerer, worker
+    from benchmarks.chaos import safeguards, triggerer, worker
 
     code = 1
     try:
         line.send(os.getpid())
-        kind, order = line.recv()
+        kind, order, without = line.recv()
+        if without:
+            safeguards.SAFEGUARDS[without]()
         os.environ["GCP_JOBS_AIRFLOW_SERVICE_ACCOUNT"] = f"{kind}@local-project.iam.gserviceaccount.com"
         {"worker": worker.main, "triggerer": triggerer.main, "reconcile": worker.reconcile}[kind](line, order)
         code = 0
