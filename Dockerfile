@@ -33,6 +33,7 @@ RUN ours='^(dlt(\[.*\])?|duckdb|sqlglot)==' \
  && pip install --no-cache-dir --quiet -r /tmp/ours.txt -c /tmp/image.txt
 COPY --chown=50000:0 plugins /opt/airflow/plugins
 COPY --chown=50000:0 include/job_templates /opt/airflow/include/job_templates
+COPY --chown=50000:0 include/event_rules /opt/airflow/include/event_rules
 COPY --chown=50000:0 dags /opt/airflow/dags
 # for `python -m gcp_jobs.ledger` and `python -m gcp_jobs.settings`; Airflow itself finds its plugins anyway
 ENV PYTHONPATH=/opt/airflow/plugins

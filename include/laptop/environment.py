@@ -98,6 +98,7 @@ def airflow(place: Place, cloud: Mapping[str, str], api_base_url: str) -> dict[s
             "GCP_JOBS_JOB_SERVICE_ACCOUNT": account("job"),
             "GCP_JOBS_AIRFLOW_SERVICE_ACCOUNT": account("airflow"),
             "GCP_JOBS_STATUS_TOPIC": STATUS_TOPIC,
+            "GCP_JOBS_DEAD_LETTER_SUBSCRIPTION": "job-events-dead-letter",
             "GCP_JOBS_TEMPLATE_FOLDERS": str(ROOT / "include" / "job_templates"),
             "GCP_JOBS_REPORTS_BUCKET": REPORTS,
             "GCP_JOBS_INGESTION_DUCKDB_PATH": str(place.duckdb),

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from laptop import buckets, cloud, environment
+from laptop import buckets, cloud, environment, events
 from laptop.child import Child
 from laptop.place import Place
 from laptop.progress import Progress
@@ -34,6 +34,7 @@ def start(
     progress.say(f"embedded Google Cloud: gRPC {emulator['grpc']}, REST {emulator['rest']}")
     cloud.deploy(emulator["grpc"], key)
     buckets.keep(emulator["rest"], environment.REPORTS)
+    events.keep(emulator["grpc"], emulator["rest"])
     if live := environment.live_api():
         progress.say(f"breeds come from {live}")
         return emulator["env"], live

@@ -1,4 +1,4 @@
-"""The tasks of event_started_job in real DAG runs (dag.test) against the emulator: one job an event, whoever tells it."""
+"""The tasks of event_started_job in real DAG runs (dag.test) against the emulator: one job an event."""
 
 import json
 import os
