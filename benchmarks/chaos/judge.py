@@ -138,12 +138,16 @@ def _beside(tally: Tally, deed: Deed, runs: Sequence[Run]) -> None:
 
 
 def _orphans(tally: Tally, deed: Deed, runs: Sequence[Run], now: float) -> None:
+    """A run whose task is over, or was cleared, has nobody: its age is how long it outlives that."""
     for run in runs:
-        if run.state == GOING and (deed.final or run.try_number <= deed.acted_try):
-            since = deed.ended or deed.acted or now
-            tally.oldest_orphan_s = max(tally.oldest_orphan_s, now - since)
-            tally.wrong("orphans", f"{deed.task} is {deed.final}, and {run.name} runs on")
-            if deed.acted:
+        before = run.try_number <= deed.acted_try
+        since = deed.acted if before else deed.ended
+        if since is None or not (before or deed.final):
+            continue
+        tally.oldest_orphan_s = max(tally.oldest_orphan_s, (run.ended or now) - max(since, run.created))
+        if run.state == GOING:
+            tally.wrong("orphans", f"{deed.task} is {deed.final}, and {run.name} runs on; {deed.said}")
+            if before:
                 tally.wrong("missed_cancels", f"{deed.task}: {run.name} goes on after a user's word")
 
 
