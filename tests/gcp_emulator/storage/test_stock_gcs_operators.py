@@ -1,5 +1,8 @@
 """The Google provider's own Storage operators, sensors and triggers, unmodified, in DAG runs against the emulator."""
 
+import gzip
+from datetime import UTC, datetime
+
 import pytest
 
 pytestmark = [
@@ -23,6 +26,7 @@ def test_stock_operators_and_sensors_from_create_to_delete(stock, cloud, client,
     from airflow.providers.google.cloud.operators import gcs
     from airflow.providers.google.cloud.sensors import gcs as sensors
     from airflow.providers.google.cloud.transfers.gcs_to_gcs import GCSToGCSOperator
+    from airflow.providers.google.cloud.transfers.gcs_to_local import GCSToLocalFilesystemOperator
     from airflow.providers.google.cloud.transfers.local_to_gcs import LocalFilesystemToGCSOperator
 
     (tmp_path / "a.csv").write_text("id\n1\n")
@@ -62,11 +66,52 @@ def test_stock_operators_and_sensors_from_create_to_delete(stock, cloud, client,
             | wait
             | {"bucket": there},
         ),
+        (
+            gcs.GCSFileTransformOperator,
+            {"task_id": "change", "source_object": "out/a.csv", "destination_object": "changed/a.csv"}
+            | {"source_bucket": there, "destination_bucket": here, "transform_script": ["cp"]},
+        ),
+        (
+            gcs.GCSSynchronizeBucketsOperator,
+            {"task_id": "sync", "source_bucket": here, "destination_bucket": there},
+        ),
+        (
+            sensors.GCSObjectUpdateSensor,
+            {
+                "task_id": "updated",
+                "object": "changed/a.csv",
+                "ts_func": lambda _: datetime(2020, 1, 1, tzinfo=UTC),
+            }
+            | wait,
+        ),
+        (
+            GCSToLocalFilesystemOperator,
+            {
+                "task_id": "down",
+                "bucket": there,
+                "object_name": "changed/a.csv",
+                "filename": str(tmp_path / "got"),
+            },
+        ),
+        (
+            gcs.GCSBucketCreateAclEntryOperator,
+            {"task_id": "acl", "bucket": there, "entity": "user-a@example.com", "role": "READER"},
+        ),
+        (
+            gcs.GCSBucketAddIamBindingOperator,
+            {
+                "task_id": "iam",
+                "bucket": there,
+                "role": "roles/storage.objectViewer",
+                "member": "user:a@example.com",
+            },
+        ),
         (gcs.GCSDeleteObjectsOperator, {"task_id": "remove", "bucket_name": there, "prefix": "out/"}),
-        (gcs.GCSDeleteBucketOperator, {"task_id": "drop", "bucket_name": here}),
+        (gcs.GCSDeleteBucketOperator, {"task_id": "drop", "bucket_name": here, "force": True}),
     )
     assert {task: state for task, (state, _) in ends.items()} == dict.fromkeys(ends, "success")
     assert ends["list"][1] == ["out/a.csv"]
     assert ends["prefix"][1] == ends["prefix_deferred"][1] == ["in/a.csv"]
     assert [bucket.name for bucket in client.list_buckets()] == [there]
-    assert list(client.list_blobs(there)) == []
+    assert [blob.name for blob in client.list_blobs(there)] == ["changed/a.csv"]
+    assert gzip.decompress((tmp_path / "got").read_bytes()) == b"id\n1\n"
