@@ -72,9 +72,9 @@ class Aggregates:
         name = node.name.upper()
         told = modifiers(node.expressions)
         scope = self.context.scopes[-1] if self.context.scopes else None
-        hidden, kept = {}, scope.aliases if scope else {}
+        kept = scope.aliases if scope else {}
         if scope:
-            scope.aliases = hidden  # aliases do not reach into aggregates
+            scope.aliases = {}  # aliases do not reach into aggregates
         try:
             return self._aggregate(name, told, over)
         finally:
@@ -92,6 +92,9 @@ class Aggregates:
         arguments = [self.expr(each) for each in told.arguments]
         if not arguments:
             raise invalid_query(f"Number of arguments does not match for aggregate function {name}")
+        return self._plain(name, told, arguments, over)
+
+    def _plain(self, name: str, told: Modifiers, arguments: list[str], over: str) -> str:
         distinct = "DISTINCT " if told.distinct else ""
         first = arguments[0]
         match name:

@@ -1,6 +1,7 @@
 """GoogleSQL's types in a statement: DuckDB's names, the cast to each, and REST fields of column definitions."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from sqlglot import exp
 
@@ -8,7 +9,7 @@ from gcp_emulator.bigquery.errors import unsupported
 from gcp_emulator.bigquery.types import DUCKDB, SPELLING, Field, quoted
 
 T = exp.DataType.Type
-NAME: Mapping[exp.DataType.Type, str] = {
+NAME: Mapping[Any, str] = {
     T.BIGINT: "INT64", T.INT: "INT64", T.SMALLINT: "INT64", T.TINYINT: "INT64", T.DOUBLE: "FLOAT64",
     T.FLOAT: "FLOAT64", T.BOOLEAN: "BOOL", T.TEXT: "STRING", T.VARCHAR: "STRING", T.BINARY: "BYTES",
     T.VARBINARY: "BYTES", T.DATE: "DATE", T.TIME: "TIME", T.TIMESTAMP: "DATETIME", T.DATETIME: "DATETIME",

@@ -133,7 +133,8 @@ class Definitions:
             return [f"CREATE OR REPLACE{_temp(target)} TABLE {target.duckdb} AS {text}"]
         if len(found) != len(fields):
             raise invalid_query(
-                f"The number of columns in the column definition list ({len(fields)}) does not match that of the query ({len(found)})"
+                f"The number of columns in the column definition list ({len(fields)}) "
+                f"does not match that of the query ({len(found)})"
             )
         listed = ", ".join(
             f"CAST({quoted(field['name'])} AS {duck_type(field)}) AS {quoted(field['name'])}"
@@ -256,12 +257,11 @@ class Definitions:
             raise unsupported(f"DROP {node.kind}")
         path = parts_of(node.this)
         session = self.names.session
-        if len(path) == 1 or path[0].upper() == "_SESSION":
-            if path[-1].lower() in session.temporary:
-                del session.temporary[path[-1].lower()]
-                return Translation(
-                    "DROP_TABLE", (f"DROP TABLE {quoted('temp', 'main', path[-1])}",), temporary=True
-                )
+        own = len(path) == 1 or path[0].upper() == "_SESSION"
+        if own and session.temporary.pop(path[-1].lower(), None) is not None:
+            return Translation(
+                "DROP_TABLE", (f"DROP TABLE {quoted('temp', 'main', path[-1])}",), temporary=True
+            )
         target = resolved(path, self.names)
         stored = node.args.get("materialized")
         word = "MATERIALIZED_VIEW" if stored else node.kind

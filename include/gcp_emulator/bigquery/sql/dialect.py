@@ -1,12 +1,12 @@
 """GoogleSQL's grammar: sqlglot's, with every function left under the name that was written."""
 
-from typing import Any
+from typing import Any, ClassVar, cast
 
 from sqlglot import exp
 from sqlglot.dialects.bigquery import BigQuery
 from sqlglot.errors import SqlglotError
 from sqlglot.parsers.bigquery import BigQueryParser
-from sqlglot.tokens import Token
+from sqlglot.tokenizer_core import Token
 
 from gcp_emulator.bigquery.errors import invalid_query
 
@@ -14,9 +14,11 @@ KEPT = ("ARRAY", "CAST", "SAFE_CAST", "EXTRACT", "NORMALIZE", "TRY_CAST", "STRIN
 
 
 class _Parser(BigQueryParser):
-    FUNCTIONS: dict[str, Any] = {}
-    FUNCTION_PARSERS = {name: of for name, of in BigQueryParser.FUNCTION_PARSERS.items() if name in KEPT}
-    NO_PAREN_FUNCTION_PARSERS = {
+    FUNCTIONS: ClassVar[dict[str, Any]] = {}
+    FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
+        name: of for name, of in BigQueryParser.FUNCTION_PARSERS.items() if name in KEPT
+    }
+    NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
         name: of for name, of in BigQueryParser.NO_PAREN_FUNCTION_PARSERS.items() if name != "ANY"
     }
 
@@ -29,7 +31,7 @@ class _Words(GoogleSQL):
     """For finding where statements end: no word swallows the rest of its statement."""
 
     class Tokenizer(BigQuery.Tokenizer):
-        COMMANDS: set[Any] = set()  # noqa: RUF012
+        COMMANDS: ClassVar[set[Any]] = set()
 
 
 DIALECT = GoogleSQL()
@@ -52,13 +54,13 @@ def parsed(text: str) -> exp.Expression:
         raise invalid_query(_syntax(error)) from None
     if len(made) != 1 or made[0] is None:
         raise invalid_query("Syntax error: Unexpected end of statement")
-    return made[0]
+    return cast(exp.Expression, made[0])
 
 
 def expression(text: str) -> exp.Expression:
     """A lone expression."""
     select = parsed(f"SELECT {text}")
-    return select.expressions[0]
+    return cast(exp.Expression, select.expressions[0])
 
 
 def _syntax(error: SqlglotError) -> str:

@@ -104,9 +104,12 @@ class Changes:
         steps = []
         if source:
             alias = quoted(node.this.alias or parts_of(node.this)[-1])
-            matched = f"SELECT count(*) AS n FROM {self._named(node.this, duckdb)}, {tables.removeprefix(' FROM ')} WHERE {condition} GROUP BY {alias}.rowid"
+            counted = (
+                f"SELECT count(*) AS n FROM {self._named(node.this, duckdb)}, {tables.removeprefix(' FROM ')} "
+                f"WHERE {condition} GROUP BY {alias}.rowid"
+            )
             steps.append(
-                f"SELECT CASE WHEN max(n) > 1 THEN {SCHEMA}.fail({literal(DOUBLE_MATCH)}) END FROM ({matched})"
+                f"SELECT CASE WHEN max(n) > 1 THEN {SCHEMA}.fail({literal(DOUBLE_MATCH)}) END FROM ({counted})"
             )
         steps.append(f"UPDATE {self._named(node.this, duckdb)} SET {sets}{tables} WHERE {condition}")
         return self._made("UPDATE", steps, target)
@@ -126,7 +129,7 @@ class Changes:
         own = (table.alias or parts_of(table)[-1]).lower() if table is not None else ""  # type: ignore[arg-type]
         if len(path) > 2 or (len(path) == 2 and path[0].lower() != own):
             raise unsupported(f"SET of the nested field {'.'.join(path)}")
-        return path[-1]
+        return str(path[-1])
 
     def _unpacked(self, left: exp.Expression, value: exp.Expression) -> list[str]:
         """SET (a, b) = (SELECT AS STRUCT x, y ..): a subquery a column."""

@@ -10,7 +10,7 @@ from gcp_emulator.bigquery.sql import datatypes, parameters
 from gcp_emulator.bigquery.sql.calls import Calls
 from gcp_emulator.bigquery.types import literal, quoted
 
-BINARY = {
+BINARY: dict[type[exp.Expression], str] = {
     exp.Add: "plus",
     exp.Sub: "minus",
     exp.Mul: "times",
@@ -18,10 +18,11 @@ BINARY = {
     exp.Mod: "mod",
     exp.DPipe: "joined",
 }
-COMPARED = {exp.EQ: ("eq", False), exp.NEQ: ("ne", False), exp.LT: ("lt", False), exp.LTE: ("le", False),
+COMPARED: dict[type[exp.Expression], tuple[str, bool]] = {exp.EQ: ("eq", False), exp.NEQ: ("ne", False), exp.LT: ("lt", False), exp.LTE: ("le", False),
             exp.GT: ("lt", True), exp.GTE: ("le", True)}  # fmt: skip
-BITS = {exp.BitwiseAnd: "&", exp.BitwiseOr: "|"}
-SHIFTS = {exp.BitwiseLeftShift: "shift_left", exp.BitwiseRightShift: "shift_right"}
+BITS: dict[type, str] = {exp.BitwiseAnd: "&", exp.BitwiseOr: "|"}
+SHIFTS: dict[type, str] = {exp.BitwiseLeftShift: "shift_left", exp.BitwiseRightShift: "shift_right"}
+SIGNS = {"plus": "+", "minus": "-", "times": "*", "over": "/", "mod": "%"}
 PSEUDO = ("_PARTITIONTIME", "_PARTITIONDATE", "_FILE_NAME", "_CHANGE_TYPE", "_CHANGE_TIMESTAMP")
 
 
@@ -37,6 +38,7 @@ class Expressions(Calls):
             return method(node)
         kind = type(node)
         if kind in BINARY:
+            self._no_text(node)
             return self.macro(BINARY[kind], [node.this, node.expression])
         if kind in COMPARED:
             return self._compared(node, *COMPARED[kind])
@@ -45,6 +47,15 @@ class Expressions(Calls):
         if kind in SHIFTS:
             return self.macro(SHIFTS[kind], [node.this, node.expression])
         raise unsupported(f"the expression {node.sql('bigquery')}")
+
+    def _no_text(self, node: exp.Expression) -> None:
+        """DuckDB would read a number out of a string constant."""
+        sides = (node.this, node.expression)
+        if not isinstance(node, exp.DPipe) and any(
+            isinstance(side, exp.Literal) and side.is_string for side in sides
+        ):
+            sign = SIGNS[BINARY[type(node)]]
+            raise invalid_query(f"No matching signature for operator {sign} for argument types: STRING")
 
     def _compared(self, node: exp.Expression, macro: str, swapped: bool) -> str:
         left, right = node.this, node.expression
@@ -264,10 +275,10 @@ class Expressions(Calls):
             return f"CAST(NULL AS {datatypes.duckdb(kind)})"
         if kind.this == datatypes.T.ARRAY and isinstance(value, exp.Array):
             element = kind.expressions[0]
-            items = ", ".join(self._as(item, element) for item in value.expressions)
-            return f"CAST([{items}] AS {datatypes.duckdb(kind)})"
-        items = value.expressions
+            listed = ", ".join(self._as(item, element) for item in value.expressions)
+            return f"CAST([{listed}] AS {datatypes.duckdb(kind)})"
         if kind.this == datatypes.T.STRUCT and isinstance(value, exp.Struct | exp.Tuple | exp.Anonymous):
+            items = value.expressions
             fields = datatypes.members(kind)
             if len(fields) != len(items):
                 raise invalid_query("STRUCT type has a different number of fields than values")

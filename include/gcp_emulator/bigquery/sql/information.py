@@ -11,7 +11,7 @@ from gcp_emulator.bigquery.errors import unsupported
 from gcp_emulator.bigquery.sql.names import Names, Resource
 from gcp_emulator.bigquery.types import literal, quoted, sql_type
 
-S, I, B, T = "VARCHAR", "BIGINT", "BOOLEAN", "TIMESTAMPTZ"
+S, N, B, T = "VARCHAR", "BIGINT", "BOOLEAN", "TIMESTAMPTZ"
 Row = dict[str, Any]
 Rows = Callable[[Names, list[Resource], list[Resource]], Iterator[Row]]
 
@@ -23,32 +23,32 @@ COLUMNS: Mapping[str, dict[str, str]] = {
     "TABLES": {**TABLE, "table_type": S, "managed_table_type": S, "is_insertable_into": S, "is_typed": S,
                "creation_time": T, "base_table_catalog": S, "base_table_schema": S, "base_table_name": S,
                "snapshot_time_ms": T, "ddl": S, "default_collation_name": S},
-    "COLUMNS": {**TABLE, "column_name": S, "ordinal_position": I, "is_nullable": S, "data_type": S, "is_generated": S,
+    "COLUMNS": {**TABLE, "column_name": S, "ordinal_position": N, "is_nullable": S, "data_type": S, "is_generated": S,
                 "generation_expression": S, "is_stored": S, "is_hidden": S, "is_updatable": S,
-                "is_system_defined": S, "is_partitioning_column": S, "clustering_ordinal_position": I,
+                "is_system_defined": S, "is_partitioning_column": S, "clustering_ordinal_position": N,
                 "collation_name": S, "column_default": S, "rounding_mode": S},
     "COLUMN_FIELD_PATHS": {**TABLE, "column_name": S, "field_path": S, "data_type": S, "description": S,
                            "collation_name": S, "rounding_mode": S},
     "TABLE_OPTIONS": {**TABLE, "option_name": S, "option_type": S, "option_value": S},
-    "TABLE_STORAGE": {"project_id": S, "project_number": I, **TABLE, "creation_time": T, "total_rows": I,
-                      "total_partitions": I, "total_logical_bytes": I, "active_logical_bytes": I,
-                      "long_term_logical_bytes": I, "storage_last_modified_time": T, "deleted": B, "table_type": S},
+    "TABLE_STORAGE": {"project_id": S, "project_number": N, **TABLE, "creation_time": T, "total_rows": N,
+                      "total_partitions": N, "total_logical_bytes": N, "active_logical_bytes": N,
+                      "long_term_logical_bytes": N, "storage_last_modified_time": T, "deleted": B, "table_type": S},
     "VIEWS": {**TABLE, "view_definition": S, "check_option": S, "use_standard_sql": S},
     "MATERIALIZED_VIEWS": {**TABLE, "last_refresh_time": T, "refresh_watermark": T, "last_refresh_status": S},
-    "PARTITIONS": {**TABLE, "partition_id": S, "total_rows": I, "total_logical_bytes": I, "last_modified_time": T,
+    "PARTITIONS": {**TABLE, "partition_id": S, "total_rows": N, "total_logical_bytes": N, "last_modified_time": T,
                    "storage_tier": S},
     "OBJECT_PRIVILEGES": {"object_catalog": S, "object_schema": S, "object_name": S, "object_type": S,
                           "privilege_type": S, "grantee": S},
     "KEY_COLUMN_USAGE": {"constraint_catalog": S, "constraint_schema": S, "constraint_name": S, **TABLE,
-                         "column_name": S, "ordinal_position": I, "position_in_unique_constraint": I},
+                         "column_name": S, "ordinal_position": N, "position_in_unique_constraint": N},
     "TABLE_CONSTRAINTS": {"constraint_catalog": S, "constraint_schema": S, "constraint_name": S, **TABLE,
                           "constraint_type": S, "is_deferrable": S, "initially_deferred": S, "enforced": S},
     "ROUTINES": {"specific_catalog": S, "specific_schema": S, "specific_name": S, "routine_catalog": S,
                  "routine_schema": S, "routine_name": S, "routine_type": S},
     "JOBS": {"creation_time": T, "project_id": S, "user_email": S, "job_id": S, "job_type": S, "statement_type": S,
-             "start_time": T, "end_time": T, "query": S, "state": S, "total_bytes_processed": I},
-    "__TABLES__": {"project_id": S, "dataset_id": S, "table_id": S, "creation_time": I, "last_modified_time": I,
-                   "row_count": I, "size_bytes": I, "type": I},
+             "start_time": T, "end_time": T, "query": S, "state": S, "total_bytes_processed": N},
+    "__TABLES__": {"project_id": S, "dataset_id": S, "table_id": S, "creation_time": N, "last_modified_time": N,
+                   "row_count": N, "size_bytes": N, "type": N},
 }  # fmt: skip
 KINDS = {"TABLE": "BASE TABLE", "MATERIALIZED_VIEW": "MATERIALIZED VIEW"}
 SAME = {"JOBS_BY_PROJECT": "JOBS", "JOBS_BY_USER": "JOBS", "TABLE_STORAGE_BY_PROJECT": "TABLE_STORAGE"}
@@ -66,11 +66,9 @@ def relation(path: list[str], names: Names) -> str:
         raise unsupported(f"INFORMATION_SCHEMA.{path[-1].upper()}")
     before = [part for part in path[:-1] if part.upper() != "INFORMATION_SCHEMA"]
     project, dataset = _place(before, names)
-    if dataset:
-        datasets = [names.catalog.need_dataset(project, dataset)]
-    else:
-        datasets = list(names.catalog.datasets(project))
-    tables = []
+    catalog = names.catalog
+    datasets = [catalog.need_dataset(project, dataset)] if dataset else list(catalog.datasets(project))
+    tables: list[Resource] = []
     if view not in ("SCHEMATA", "SCHEMATA_OPTIONS", "JOBS", "ROUTINES"):
         for each in datasets:
             tables += names.catalog.tables(project, each["datasetReference"]["datasetId"])

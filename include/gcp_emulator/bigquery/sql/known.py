@@ -50,6 +50,10 @@ MACRO: Mapping[str, str] = {
     "JSON_EXTRACT_ARRAY": "json_query_array",
     "JSON_EXTRACT_STRING_ARRAY": "json_value_array",
     "STRING": "string_of",
+    "DATE": "date_of",
+    "DATETIME": "datetime_of",
+    "TIMESTAMP": "timestamp_of",
+    "TIME": "time_of",
 }
 
 # Under SAFE. a failing function gives NULL: these have a way to, or cannot fail.

@@ -3,15 +3,19 @@
 https://cloud.google.com/bigquery/docs/reference/standard-sql/procedural-language
 """
 
+import re
 from collections.abc import Callable, Sequence
 
-from sqlglot.tokens import Token
+from sqlglot.tokenizer_core import Token, TokenType
 
 from gcp_emulator.bigquery.errors import invalid_query, unsupported
 from gcp_emulator.bigquery.sql import dialect
 from gcp_emulator.bigquery.sql.names import Statement
 from gcp_emulator.bigquery.sql.parameters import POSITION
 
+ESCAPE = re.compile(
+    r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|([0-3][0-7]{2})|.)", re.DOTALL
+)
 SCRIPTED = frozenset(
     [
         "DECLARE",
@@ -37,7 +41,7 @@ SCRIPTED = frozenset(
 
 def parse(text: str) -> list[Statement]:
     """Refusal with a Syntax error where blocks do not close; statements themselves are parsed when translated."""
-    text = _numbered(text)
+    text = _numbered(_unescaped(text))
     reader = _Reader(text, dialect.tokens(text))
     made = reader.statements(())
     if not reader.done:
@@ -49,6 +53,25 @@ def parse(text: str) -> list[Statement]:
 
 def is_script(statements: Sequence[Statement]) -> bool:
     return len(statements) > 1 or statements[0].word in SCRIPTED
+
+
+def _unescaped(text: str) -> str:
+    """Escapes of characters by their number, which the grammar leaves alone, as those characters."""
+    made, end = [], 0
+    for token in dialect.tokens(text):
+        raw = text[token.start : token.end + 1]
+        if token.token_type == TokenType.STRING and "\\" in raw:
+            made.append(text[end : token.start] + ESCAPE.sub(_character, raw))
+            end = token.end + 1
+    return "".join(made) + text[end:]
+
+
+def _character(found: re.Match[str]) -> str:
+    digits = found[1] or found[2] or found[3]
+    if digits is None and found[4] is None:
+        return found[0]
+    letter = chr(int(digits, 16) if digits else int(found[4], 8))
+    return f"\\{letter}" if letter in "\\'\"`" else letter
 
 
 def _numbered(text: str) -> str:

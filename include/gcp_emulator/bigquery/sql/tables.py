@@ -125,7 +125,7 @@ class Tables(Expressions):
         session = names.session
         temporary = path[-1].lower() if len(path) == 1 or path[0].upper() == "_SESSION" else None
         if temporary in session.temporary:
-            scope.tables[alias.lower()] = _types(session.temporary[temporary])  # type: ignore[index]
+            scope.tables[alias.lower()] = _types(session.temporary[temporary])
             return quoted("temp", "main", path[-1])
         if information.wanted(path):
             scope.open = True
@@ -196,8 +196,8 @@ class Tables(Expressions):
             more = f", i - 1 AS {quoted(ordinal)}" if ordinal else ""
             return f"({inner}{more} FROM unnest({text}) WITH ORDINALITY AS t(u, i)) AS {quoted(own)}"
         if ordinal:
-            body = f"SELECT u AS {quoted(own)}, i - 1 AS {quoted(ordinal)} FROM unnest({text}) WITH ORDINALITY AS t(u, i)"
-            return f"({body}) AS {quoted(own)}"
+            listed = f"u AS {quoted(own)}, i - 1 AS {quoted(ordinal)}"
+            return f"(SELECT {listed} FROM unnest({text}) WITH ORDINALITY AS t(u, i)) AS {quoted(own)}"
         return f"(SELECT u AS {quoted(own)} FROM unnest({text}) AS t(u)) AS {quoted(own)}"
 
     def _fields(self, array: exp.Expression) -> list[str] | None:
@@ -283,11 +283,7 @@ class Tables(Expressions):
         replaced = [
             f"{self.expr(each.this)} AS {quoted(each.alias)}" for each in inner.args.get("replace") or ()
         ]
-        if any(
-            isinstance(each, exp.Unnest)
-            for each in select.find_all(exp.Unnest)
-            if each.find_ancestor(exp.Select) is select
-        ):
+        if any(each.find_ancestor(exp.Select) is select for each in select.find_all(exp.Unnest)):
             return self._unnested_star(table, without, replaced, scope, select)
         made = f"{table}*"
         if without:

@@ -15,7 +15,14 @@ from gcp_emulator.bigquery.sql.queries import Compiler
 from gcp_emulator.bigquery.sql.scope import Context
 from gcp_emulator.bigquery.types import described
 
-TRANSACTIONS = {
+DEFINED: dict[type, str] = {exp.Create: "create", exp.Drop: "drop", exp.Alter: "alter"}
+CHANGED: dict[type, str] = {
+    exp.Insert: "insert",
+    exp.Update: "update",
+    exp.Delete: "delete",
+    exp.Merge: "merge",
+}
+TRANSACTIONS: dict[type, tuple[str, str]] = {
     exp.Transaction: ("BEGIN_TRANSACTION", "BEGIN TRANSACTION"),
     exp.Commit: ("COMMIT_TRANSACTION", "COMMIT"),
     exp.Rollback: ("ROLLBACK_TRANSACTION", "ROLLBACK"),
@@ -59,37 +66,30 @@ def query(node: exp.Expression, context: Context) -> str:
     return text
 
 
+def _selected(node: exp.Expression, context: Context) -> Translation:
+    if str(node.args.get("kind") or "").upper() == "VALUE":
+        raise unsupported("SELECT AS VALUE as the outermost query")
+    made = query(node, context)
+    return Translation("SELECT", (made,), query=made)
+
+
 def _translated(node: exp.Expression, text: str, context: Context) -> Translation:
     compiler = Compiler(context)
-    match node:
-        case exp.Select() | exp.SetOperation() | exp.Subquery():
-            if str(node.args.get("kind") or "").upper() == "VALUE":
-                raise unsupported("SELECT AS VALUE as the outermost query")
-            made = query(node, context)
-            return Translation("SELECT", (made,), query=made)
-        case exp.Create():
-            return Definitions(compiler, text).create(node)
-        case exp.Drop():
-            return Definitions(compiler, text).drop(node)
-        case exp.Alter():
-            return Definitions(compiler, text).alter(node)
-        case exp.Insert():
-            return _bound(Changes(compiler).insert(node), context)
-        case exp.Update():
-            return _bound(Changes(compiler).update(node), context)
-        case exp.Delete():
-            return _bound(Changes(compiler).delete(node), context)
-        case exp.Merge():
-            return _bound(Changes(compiler).merge(node), context)
-        case exp.TruncateTable():
-            return Changes(compiler).truncate(node)
-        case exp.Transaction() | exp.Commit() | exp.Rollback():
-            kind, step = TRANSACTIONS[type(node)]
-            return Translation(kind, (step,))
-        case exp.Grant() | exp.Revoke():
-            return Translation(type(node).__name__.upper(), ())
-        case exp.Command():
-            return _command(node, text, compiler)
+    if isinstance(node, exp.Select | exp.SetOperation | exp.Subquery):
+        return _selected(node, context)
+    if isinstance(node, exp.Create | exp.Drop | exp.Alter):
+        return getattr(Definitions(compiler, text), DEFINED[type(node)])(node)  # type: ignore[no-any-return]
+    if isinstance(node, exp.Insert | exp.Update | exp.Delete | exp.Merge):
+        return _bound(getattr(Changes(compiler), CHANGED[type(node)])(node), context)
+    if isinstance(node, exp.TruncateTable):
+        return Changes(compiler).truncate(node)
+    if type(node) in TRANSACTIONS:
+        kind, step = TRANSACTIONS[type(node)]
+        return Translation(kind, (step,))
+    if isinstance(node, exp.Grant | exp.Revoke):
+        return Translation(type(node).__name__.upper(), ())
+    if isinstance(node, exp.Command):
+        return _command(node, text, compiler)
     raise unsupported(f"the statement {text.split(None, 1)[0].upper()}")
 
 

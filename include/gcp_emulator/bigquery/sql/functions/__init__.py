@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from duckdb.func import FunctionNullHandling
 
 from gcp_emulator.bigquery.sql.functions import dates, json_values, numbers, parts, strings
 from gcp_emulator.bigquery.sql.functions.udf import Udf
@@ -19,9 +20,9 @@ def install(connection: duckdb.DuckDBPyConnection) -> None:
         connection.create_function(
             f"_gsql_{name}",
             udf.call if udf.nulls else _unless_null(udf),
-            list(udf.takes),
+            list[Any](udf.takes),
             udf.gives,
-            null_handling="special",
+            null_handling=FunctionNullHandling.SPECIAL,
         )
     connection.execute(f"ATTACH ':memory:' AS {SCHEMA}")
     for path in sorted(Path(__file__).parent.glob("*.sql")):

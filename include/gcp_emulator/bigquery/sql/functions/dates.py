@@ -21,7 +21,8 @@ MONTHS = (
 )  # fmt: skip
 CLOCK = frozenset("HIMSpPklfTRrXs")
 STAMP = re.compile(
-    r"\s*(\d{4})-(\d{1,2})-(\d{1,2})(?:[ Tt](\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,6}))?)?\s*(Z|z|[+-]\d{1,2}(?::\d{2})?|[A-Za-z_]+(?:/[A-Za-z_]+)*)?\s*"
+    r"\s*(\d{4})-(\d{1,2})-(\d{1,2})(?:[ Tt](\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,6}))?)?\s*"
+    r"(Z|z|[+-]\d{1,2}(?::\d{2})?|[A-Za-z_]+(?:/[A-Za-z_]+)*)?\s*"
 )
 
 
@@ -59,9 +60,9 @@ def _timestamp(text: str) -> int | None:
     found = STAMP.fullmatch(text)
     if not found:
         return None
-    year, month, day, *clock = (int(part or 0) for part in found.groups()[:6])
+    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
     try:
-        naive = datetime(year, month, day, *clock, int((found[7] or "").ljust(6, "0") or 0))
+        naive = datetime(year, month, day, hour, minute, second, int((found[7] or "").ljust(6, "0")))
         at = zone(found[8] or "UTC")
     except (ValueError, Fault):
         return None
@@ -168,7 +169,8 @@ _READ: Mapping[str, str] = {
     "Y": r"(?P<Y>\d{1,4})", "E4Y": r"(?P<Y>\d{4})", "y": r"(?P<y>\d{1,2})", "m": r"\s*(?P<m>\d{1,2})",
     "d": r"\s*(?P<d>\d{1,2})", "e": r"\s*(?P<d>\d{1,2})", "H": r"\s*(?P<H>\d{1,2})", "k": r"\s*(?P<H>\d{1,2})",
     "I": r"\s*(?P<I>\d{1,2})", "l": r"\s*(?P<I>\d{1,2})", "M": r"\s*(?P<M>\d{1,2})", "S": r"\s*(?P<S>\d{1,2})",
-    "E*S": r"\s*(?P<S>\d{1,2}(?:\.\d+)?)", "p": r"(?P<p>[AaPp][Mm])", "P": r"(?P<p>[AaPp][Mm])", "j": r"\s*(?P<j>\d{1,3})",
+    "E*S": r"\s*(?P<S>\d{1,2}(?:\.\d+)?)", "p": r"(?P<p>[AaPp][Mm])",
+    "P": r"(?P<p>[AaPp][Mm])", "j": r"\s*(?P<j>\d{1,3})",
     "s": r"(?P<s>-?\d+)", "z": r"(?P<z>[+-]\d{2}:?\d{2}|[Zz])", "Ez": r"(?P<z>[+-]\d{2}:?\d{2}|[Zz])", "%": "%",
     "B": rf"(?P<b>{_NAMES(MONTHS)}|{_NAMES(name[:3] for name in MONTHS)})",
     "A": rf"(?:{_NAMES(DAYS)}|{_NAMES(name[:3] for name in DAYS)})", "n": r"\s*", "t": r"\s*",

@@ -2,19 +2,19 @@
 -- Macros of one date part are made in parts.py: trunc_<part>, diff_<part>, extract_<part>, shift_<part>.
 CREATE MACRO _gsql.utc(a) AS timezone('UTC', a);
 CREATE MACRO _gsql.zoned (a, z VARCHAR) AS timezone(_gsql_zone(z), a);
-CREATE MACRO _gsql.date
+CREATE MACRO _gsql.date_of
   (a DATE) AS a, (a TIMESTAMP) AS CAST(a AS DATE), (a TIMESTAMPTZ) AS CAST(timezone('UTC', a) AS DATE), (a VARCHAR) AS _gsql.to_date(a),
   (a TIMESTAMPTZ, z VARCHAR) AS CAST(timezone(_gsql_zone(z), a) AS DATE),
   (y BIGINT, m BIGINT, d BIGINT) AS make_date(y, m, d);
-CREATE MACRO _gsql.datetime
+CREATE MACRO _gsql.datetime_of
   (a DATE) AS CAST(a AS TIMESTAMP), (a TIMESTAMP) AS a, (a TIMESTAMPTZ) AS timezone('UTC', a), (a VARCHAR) AS _gsql.to_datetime(a),
   (a TIMESTAMPTZ, z VARCHAR) AS timezone(_gsql_zone(z), a), (a DATE, t TIME) AS a + t,
   (y BIGINT, m BIGINT, d BIGINT, h BIGINT, n BIGINT, s BIGINT) AS make_timestamp(y, m, d, h, n, CAST(s AS DOUBLE));
-CREATE MACRO _gsql.timestamp
+CREATE MACRO _gsql.timestamp_of
   (a DATE) AS timezone('UTC', CAST(a AS TIMESTAMP)), (a TIMESTAMP) AS timezone('UTC', a), (a TIMESTAMPTZ) AS a, (a VARCHAR) AS _gsql.to_timestamp(a),
   (a DATE, z VARCHAR) AS timezone(_gsql_zone(z), CAST(a AS TIMESTAMP)), (a TIMESTAMP, z VARCHAR) AS timezone(_gsql_zone(z), a),
   (a VARCHAR, z VARCHAR) AS timezone(_gsql_zone(z), _gsql.to_datetime(a));
-CREATE MACRO _gsql.time
+CREATE MACRO _gsql.time_of
   (a TIME) AS a, (a TIMESTAMP) AS CAST(a AS TIME), (a TIMESTAMPTZ) AS CAST(timezone('UTC', a) AS TIME), (a TIMESTAMPTZ, z VARCHAR) AS CAST(timezone(_gsql_zone(z), a) AS TIME),
   (h BIGINT, m BIGINT, s BIGINT) AS make_time(h, m, CAST(s AS DOUBLE));
 CREATE MACRO _gsql.now_micros() AS epoch_us(now());

@@ -157,10 +157,9 @@ def _shift(part: str) -> str:
         f"(a TIMESTAMPTZ, n BIGINT) AS timezone('UTC', _gsql.utc(a) + {span})",
     ]
     if part in MICROS and part != "DAY":
-        day = 86_400_000_000
-        made.append(
-            f"(a TIME, n BIGINT) AS CAST(make_timestamp((epoch_us(a) + n * {MICROS[part]} % {day} + {day}) % {day}) AS TIME)"
-        )
+        day = MICROS["DAY"]
+        moved = f"(epoch_us(a) + n * {MICROS[part]} % {day} + {day}) % {day}"
+        made.append(f"(a TIME, n BIGINT) AS CAST(make_timestamp({moved}) AS TIME)")
     else:
         made.append(f"(a DATE, n BIGINT) AS CAST(a + {span} AS DATE)")
     return f"{name} {', '.join(made)}"
