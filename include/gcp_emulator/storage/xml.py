@@ -53,7 +53,11 @@ def listed(bucket: str, page: Page, prefix: str, delimiter: str) -> Response:
     """https://cloud.google.com/storage/docs/xml-api/get-bucket-list"""
     truncated = "true" if page.token else "false"
     head = [("Name", bucket), ("Prefix", prefix), ("Delimiter", delimiter), ("IsTruncated", truncated)]
-    head += [("NextContinuationToken", page.token), ("NextMarker", page.token)]
+    head += [("NextContinuationToken", page.token)]
+    if page.token:
+        head += [
+            ("NextMarker", max([record.name for record in page.records] + page.prefixes, key=str.encode))
+        ]
     items = "".join(
         "<Contents>"
         + _elements(

@@ -19,7 +19,7 @@ from gcp_emulator.storage.call import base
 from gcp_emulator.storage.conditions import Conditions, NotModified, number
 from gcp_emulator.storage.listing import Wanted
 from gcp_emulator.storage.media import answer, headers_of
-from gcp_emulator.storage.names import check_object, is_bucket
+from gcp_emulator.storage.names import beyond, check_object, is_bucket
 from gcp_emulator.storage.shelf import Shelf
 from gcp_emulator.storage.signed import signer
 from gcp_emulator.storage.upload_calls import hashes_of
@@ -106,7 +106,10 @@ class XmlCalls:
             prefix=query.get("prefix", ""),
             delimiter=query.get("delimiter", ""),
             limit=min(max(number(query, "max-keys") or 1000, 1), 1000),
-            token=query.get("continuation-token") or query.get("marker") or "",
+            start=after_name(
+                query.get("marker") or query.get("start-after") or "", query.get("delimiter", "")
+            ),
+            token=query.get("continuation-token", ""),
         )
         page = await asyncio.to_thread(self._shelf.list, bucket, wanted)
         return xml.listed(bucket, page, wanted.prefix, wanted.delimiter)
@@ -178,6 +181,13 @@ class XmlCalls:
     async def _abort(self, request: Request, bucket: str, name: str) -> Response:
         await asyncio.to_thread(self._parts.abort, bucket, name, request.query_params["uploadId"])
         return Response(status_code=204)
+
+
+def after_name(name: str, delimiter: str) -> str:
+    """Where a list begins that goes on after a name, or after all of a folder."""
+    if delimiter and name.endswith(delimiter):
+        return beyond(name) or name
+    return f"{name}\0" if name else ""
 
 
 def conditions_of(request: Request) -> Conditions:

@@ -1,5 +1,6 @@
 """Signed URLs, made by Google's client with a key of the test's own, and the XML API behind them."""
 
+import re
 from datetime import timedelta
 
 import httpx
@@ -107,3 +108,23 @@ def test_public_links_and_conditions(bucket, cloud):
         assert http.get("/no-such-bucket-here/a").json()["error"]["status"] == "NOT_FOUND"
         assert http.post(path).status_code == 501
         assert http.patch(path).status_code == 405
+
+
+def test_a_list_goes_on_after_its_marker_or_by_its_token(bucket, cloud):
+    for name in ("a/1", "a/2", "b", "c"):
+        bucket.blob(name).upload_from_string("x")
+
+    def listed(http, **query):
+        text = http.get(f"/{bucket.name}", params={"max-keys": "1", "delimiter": "/", **query}).text
+        return re.findall(r"<(?:Key|Prefix)>([^<]+)<", text), dict(re.findall(r"<(Next\w+)>([^<]+)<", text))
+
+    with cloud.http() as http:
+        found, following = listed(http)
+        assert found == ["a/"]
+        for query in (
+            {"marker": following["NextMarker"]},
+            {"continuation-token": following["NextContinuationToken"]},
+        ):
+            found, further = listed(http, **query)
+            assert found == ["b"]
+        assert listed(http, marker=further["NextMarker"]) == (["c"], {})

@@ -3,6 +3,7 @@
 import gzip
 import json
 
+import psutil
 import pytest
 
 CHUNK = 256 * 1024
@@ -193,3 +194,19 @@ def test_calls_are_counted_by_caller_and_faults_reach_them(http, bucket):
     assert (answer.status_code, answer.json()["error"]["errors"][0]["reason"]) == (503, "backendError")
     http.delete(f"/emulator/faults/{made.json()['id']}")
     assert http.get(path, headers=who).status_code == 200
+
+
+def test_an_object_larger_than_the_emulators_memory_goes_through(http, bucket, cloud):
+    """A model or a dump of many GiB must not end the emulator."""
+    process, block, blocks = psutil.Process(cloud.ready["pid"]), bytes(1 << 20), 128
+    before = process.memory_info().rss
+    path = f"/upload/storage/v1/b/{bucket.name}/o?uploadType=media&name=big"
+    made = http.post(path, content=(block for _ in range(blocks)), timeout=60).json()
+    most = process.memory_info().rss
+    with http.stream("GET", made["mediaLink"]) as answer:
+        size = 0
+        for data in answer.iter_raw():
+            size += len(data)
+            most = max(most, process.memory_info().rss)
+    assert (made["size"], size) == (str(blocks << 20), blocks << 20)
+    assert most - before < 48 << 20
