@@ -1,7 +1,7 @@
 """`make faults`: each fault once, through real Airflow and the emulator: where it is caught, what the user reads.
 
 After each fault the same runs again without it: a rerun must heal it. Writes build/faults.json. Those that meet a task
-while it waits for its job are in faults_waiting.py.
+while it waits for its job are in faults_waiting.py, those that meet events in faults_events.py.
 """
 
 import json
@@ -220,15 +220,15 @@ def _taken_port(progress: Progress) -> tuple[bool, str]:
     return ended.returncode == 2, ended.stderr.strip()
 
 
-def _waiting(only: str, progress: Progress) -> list[dict[str, Any]]:
-    """Shows the faults that meet a task while it waits, in a process of their own."""
-    place = Place.of("faults-waiting", STATE)
+def _beside(module: str, what: str, only: str, progress: Progress) -> list[dict[str, Any]]:
+    """Shows the faults of a module in a process of their own."""
+    place = Place.of(module.replace("_", "-"), STATE)
     result = place.state / "rows.json"
     result.unlink(missing_ok=True)
     path = {"PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("plugins", "include", "."))}
     env = environment.tools() | path | {"GRPC_VERBOSITY": "NONE"}
-    argv = ["benchmarks.faults_waiting", str(result), only]
-    with Child("faults-waiting", argv, env, place.logs, ROOT) as child, child.log.open() as output:
+    argv = [f"benchmarks.{module}", str(result), only]
+    with Child(place.state.name, argv, env, place.logs, ROOT) as child, child.log.open() as output:
 
         def ended() -> bool:
             for line in output:
@@ -236,8 +236,8 @@ def _waiting(only: str, progress: Progress) -> list[dict[str, Any]]:
                     progress.say(line.strip())
             return child.ended()
 
-        progress.wait(ended, "faults that meet a waiting task", 600)
-        child.finish(progress, "the faults that meet a waiting task")
+        progress.wait(ended, f"faults that meet {what}", 600)
+        child.finish(progress, f"the faults that meet {what}")
     return list(json.loads(result.read_text()))
 
 
@@ -292,7 +292,8 @@ def main() -> None:
         numbers = range(min(HOUSES, faults.qsize()))
         houses = [pool.submit(_in_house, number, faults, progress) for number in numbers]
     rows = [row for house in houses for row in house.result()]
-    rows += _waiting(asked, progress)
+    rows += _beside("faults_waiting", "a waiting task", asked, progress)
+    rows += _beside("faults_events", "events", asked, progress)
     for name, caught, show in OTHERS:
         if only.search(name):
             ok, error = show(progress)
