@@ -162,16 +162,20 @@ class _Course:
     def run(self) -> Night:
         begun = time.monotonic()
         with Watch(self._cloud) as watch, ThreadPoolExecutor(SLOTS) as pool:
-            found = self._record(pool)
-            striker = Striker(self._cloud, found, self._terms.seed, self._strike)
-            with Weather(self._cloud, self._terms.seed, self._away):
-                striker.start()
-                lives = [pool.submit(self._lives) for _ in range(SLOTS)]
-                self._until(lambda: self._done(striker, begun), striker)
+            try:
+                found = self._record(pool)
+                striker = Striker(self._cloud, found, self._terms.seed, self._strike)
+                with Weather(self._cloud, self._terms.seed, self._away):
+                    striker.start()
+                    lives = [pool.submit(self._lives) for _ in range(SLOTS)]
+                    self._until(lambda: self._done(striker, begun), striker)
+                    self._enough.set()
+                    striker.stop()
+                self._cloud.heal()
+                self._drain(lives)
+            finally:  # else the pool waits for ever for tasks that go on
                 self._enough.set()
-                striker.stop()
-            self._cloud.heal()
-            self._drain(lives)
+                self._small.stop()
         struck = [(at, strike) for at, _, strike in striker.struck]
         recovery = summary(watch.times(struck))
         runs = [run for run in self._cloud.runs() if run.task.startswith(f"chaos/run-{self._terms.seed}-")]

@@ -23,7 +23,7 @@ from laptop.progress import Progress
 AT_ONCE = 10
 RECORDED = 12
 ARMED = 4
-STRIKES_A_MINUTE = 8.0
+STRIKES_A_MINUTE = 7.0
 RECONCILE_S = 30.0
 RECORD_S, DRAIN_S = 240.0, 300.0
 LAG_S = 1.5
@@ -112,8 +112,8 @@ class _Course:
         )
 
     def _done(self, striker: Striker, started: float) -> bool:
-        """All its points were struck at, or their time is over twice."""
-        return not striker.missing or time.monotonic() > started + 2 * self._terms.seconds
+        """All its points were struck at, or their time is over, and half as much again."""
+        return not striker.missing or time.monotonic() > started + 1.5 * self._terms.seconds
 
     def _ready(self, point: Point) -> bool:
         return point.blow == "worker" or self._here.ready(point.blow)

@@ -18,10 +18,12 @@ from typing import Any
 PARENT_GONE = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
-def die_with_parent() -> None:
+def die_with_parent(parent: int) -> None:
     """Be killed when the parent ends, however that ends (where the system knows how)."""
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(PARENT_GONE, signal.SIGKILL)
+    if os.getppid() != parent:  # it has ended already
+        os._exit(2)
 
 
 LAZILY = (
@@ -50,11 +52,12 @@ def serve(path: str) -> None:
     quicker(float(os.environ["CHAOS_SETTLE_S"]), float(os.environ["CHAOS_REACH_S"]))
     gc.collect()
     gc.freeze()  # what is loaded stays shared with the children
+    mine = os.getpid()
     with Listener(path, "AF_UNIX", backlog=64) as listener:
         while True:
             line = listener.accept()
             if os.fork() == 0:
-                die_with_parent()
+                die_with_parent(mine)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 _become(line)
             line.close()
@@ -80,6 +83,6 @@ def _become(line: "Connection[Any, Any]") -> None:
 
 
 if __name__ == "__main__":
-    die_with_parent()
+    die_with_parent(os.getppid())
     load()
     serve(sys.argv[1])

@@ -28,7 +28,7 @@ def undisturbed(plan: Plan) -> bool:
 
 
 CASES: dict[str, Terms] = {
-    "": Terms(7, 30, 10, calls=(*STARTS, *WAITS, *FOLLOWS),
+    "": Terms(7, 18, 40, calls=(*STARTS, *WAITS, *FOLLOWS),
               only=("*RunJob*", "*CreateJob*kill", "triggerer*before*", "worker*Get*answered*")),
     "look": Terms(1, 15, 8, calls=STARTS, only=("*RunJob after kill", "*RunJob answered kill"),
                   wanted=lambda plan: plan.backend == "cloud_run" and not plan.act),
