@@ -32,16 +32,16 @@ class Queries:
         self._sessions = sessions
         self._jobs = jobs
 
-    def located(self, cursor_catalog: Catalog, project: str, config: Mapping[str, Any]) -> str:
+    def located(self, catalog: Catalog, project: str, config: Mapping[str, Any]) -> str:
         """Where the datasets are that the query names, "" if it names none that exists."""
-        default = config.get("defaultDataset") or {}
-        names = [(default.get("projectId") or project, default.get("datasetId") or "")]
-        if destination := config.get("destinationTable"):
-            names.append((destination.get("projectId") or project, destination["datasetId"]))
+        names = []
         for first, second in NAMED.findall(str(config.get("query"))):
             names += [(first, second), (project, first)]
+        for key in ("destinationTable", "defaultDataset"):
+            if told := config.get(key):
+                names.append((told.get("projectId") or project, told["datasetId"]))
         for name in names:
-            if found := cursor_catalog.dataset(*name):
+            if found := catalog.dataset(*name):
                 return str(found["location"])
         return ""
 
@@ -162,11 +162,11 @@ class _Script:
 
 
 def text(config: Mapping[str, Any]) -> str:
-    """The query as GoogleSQL; of legacy SQL only what means the same once its tables are spelled anew."""
+    """The query as GoogleSQL; of legacy SQL, the default, only what means the same once its tables are spelled anew."""
     query = str(config.get("query") or "")
     if not query.strip():
         raise errors.invalid("Required parameter is missing: query", "query")
-    if not config.get("useLegacySql") or query.lstrip().lower().startswith("#standardsql"):
+    if config.get("useLegacySql") is False or query.lstrip().lower().startswith("#standardsql"):
         return query
     if re.search(r"\],\s*\[", query):
         raise errors.unsupported("legacy SQL's comma between tables, which is a UNION ALL")

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
+from gcp_emulator.bigquery import discovery
 from gcp_emulator.bigquery.uploads import Uploads
-from gcp_emulator.json_api import Answer, JsonApi, Refusal
+from gcp_emulator.json_api import Answer, JsonApi, Refusal, body
 
 if TYPE_CHECKING:
     from gcp_emulator.bigquery.objects import Objects
@@ -56,6 +58,7 @@ PATHS = (
     ("POST", f"{PROJECT}/queries", "bigquery.jobs.query"),
     ("GET", f"{PROJECT}/queries/{{jobId}}", "bigquery.jobs.getQueryResults"),
 )
+DISCOVERY = ("/$discovery/rest", "/discovery/v1/apis/bigquery/v2/rest")
 UPLOADS = tuple(f"{way}/upload/bigquery/v2{PROJECT}/jobs" for way in ("", "/resumable"))
 
 
@@ -76,8 +79,13 @@ class BigQueryRoutes:
                 yield Route(prefix + path, endpoint, methods=[verb])
         uploads = Uploads(self._folder / "uploads", self._insert)
         endpoint = self._api.endpoint("bigquery.jobs.insert", uploads.answer)
+        for path in DISCOVERY:
+            yield Route(path, self._describe)
         for path in UPLOADS:
             yield Route(path, endpoint, methods=["POST", "PUT"])
+
+    async def _describe(self, request: Request) -> Response:
+        return body(discovery.document(str(request.base_url), PATHS))
 
     async def close(self) -> None:
         """Cancels jobs and closes the files, if any were opened."""
@@ -87,17 +95,18 @@ class BigQueryRoutes:
         self._threads.shutdown()
 
     async def _answer(self, name: str, request: Request, caller: str) -> Answer:
-        body = await _body(request)
+        given = await _body(request)
         service = await self._service()
 
         def run() -> Answer:
-            from gcp_emulator.bigquery.methods import METHODS, Call
+            from gcp_emulator.bigquery.methods.call import Call
+            from gcp_emulator.bigquery.methods.table import METHODS
 
             call = Call(
                 caller,
                 request.path_params,
                 dict(request.query_params),
-                body,
+                given,
                 request.headers.get("if-match", ""),
             )
             answer: Answer = METHODS[name](service, call)
@@ -105,13 +114,14 @@ class BigQueryRoutes:
 
         return await self._thread(run)
 
-    async def _insert(self, project: str, body: dict[str, Any], caller: str, file: Path) -> Answer:
+    async def _insert(self, project: str, job: dict[str, Any], caller: str, file: Path) -> Answer:
         service = await self._service()
 
         def run() -> Answer:
             from gcp_emulator.bigquery.methods import jobs
 
-            return jobs.after(service.insert(project, body, caller, [file]))
+            answer: Answer = jobs.after(service.insert(project, job, caller, [file]))
+            return answer
 
         return await self._thread(run)
 
@@ -134,9 +144,9 @@ async def _body(request: Request) -> dict[str, Any]:
     if request.headers.get("content-encoding") == "gzip":
         raw = gzip.decompress(raw)
     try:
-        body = json.loads(raw or b"{}")
+        given = json.loads(raw or b"{}")
     except ValueError:
         raise Refusal(400, "parseError", "Parse Error: the request's body is no JSON.") from None
-    if not isinstance(body, dict):
+    if not isinstance(given, dict):
         raise Refusal(400, "parseError", "Parse Error: the request's body is no JSON object.")
-    return body
+    return given
