@@ -99,6 +99,8 @@ class Calls(Aggregates):
 
     def struct(self, items: Sequence[exp.Expression]) -> str:
         """Fields are called by their aliases, else as the column, else _field_n."""
+        if self.context.changing and not any(self.title(item) for item in items):
+            return f"row({', '.join(self.expr(item) for item in items)})"
         made = []
         for number, item in enumerate(items, 1):
             inner = item.this if isinstance(item, exp.Alias) else item

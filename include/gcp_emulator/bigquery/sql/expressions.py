@@ -18,8 +18,14 @@ BINARY: dict[type[exp.Expression], str] = {
     exp.Mod: "mod",
     exp.DPipe: "joined",
 }
-COMPARED: dict[type[exp.Expression], tuple[str, bool]] = {exp.EQ: ("eq", False), exp.NEQ: ("ne", False), exp.LT: ("lt", False), exp.LTE: ("le", False),
-            exp.GT: ("lt", True), exp.GTE: ("le", True)}  # fmt: skip
+COMPARED: dict[type[exp.Expression], tuple[str, bool]] = {
+    exp.EQ: ("eq", False),
+    exp.NEQ: ("ne", False),
+    exp.LT: ("lt", False),
+    exp.LTE: ("le", False),
+    exp.GT: ("lt", True),
+    exp.GTE: ("le", True),
+}
 BITS: dict[type, str] = {exp.BitwiseAnd: "&", exp.BitwiseOr: "|"}
 SHIFTS: dict[type, str] = {exp.BitwiseLeftShift: "shift_left", exp.BitwiseRightShift: "shift_right"}
 SIGNS = {"plus": "+", "minus": "-", "times": "*", "over": "/", "mod": "%"}
@@ -87,11 +93,31 @@ class Expressions(Calls):
         scope = self.context.scopes[-1] if self.context.scopes else None
         if scope and len(path) == 1 and first.lower() in scope.aliases:
             return scope.aliases[first.lower()]
+        if scope and len(path) == 1 and first.lower() in scope.hidden and self._unseen(first):
+            place = self.context.places.get(first.lower())
+            raise invalid_query(
+                f"Unrecognized name: {first}{f' at [{place[0]}:{place[1]}]' if place else ''}"
+            )
         variable = self.context.names.session.variables.get(first.lower())
         if variable is not None and not self.context.sees(first):
             fields = "".join(f".{quoted(part)}" for part in path[1:])
             return f"({variable.duckdb}){fields}"
-        return quoted(*path)
+        made = quoted(*path)
+        return f"coalesce({made}, [])" if self._repeated(path) else made
+
+    def _repeated(self, path: Sequence[str]) -> bool:
+        """Whether this is surely an array of a stored table: a missing one is empty there."""
+        lowered = [part.lower() for part in path]
+        for scope in reversed(self.context.scopes):
+            for alias, columns in scope.tables.items():
+                inner = lowered[1:] if len(lowered) > 1 and lowered[0] == alias else lowered
+                if kind := columns.get(".".join(inner)):
+                    return kind == "REPEATED" or kind.startswith("RECORD:")
+        return False
+
+    def _unseen(self, name: str) -> bool:
+        """Whether surely no FROM in sight has the column."""
+        return not self.context.sees(name) and not any(scope.open for scope in self.context.scopes)
 
     def _dot(self, node: exp.Expression) -> str:
         if isinstance(node.expression, exp.Star):

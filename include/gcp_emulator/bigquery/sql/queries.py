@@ -115,7 +115,9 @@ class Compiler(Tables):
             source = self.sources(node, scope)
             items = list(self._items(node, scope))
             made = f"SELECT {'DISTINCT ' if self._distinct(node) else ''}{', '.join(items)}{source}"
-            made += self._where(node) + self._group(node, scope) + self._having(node, scope)
+            made += self._where(node)
+            scope.hidden.clear()
+            made += self._group(node, scope) + self._having(node, scope)
             made += self._tail(node)
         finally:
             self.context.scopes.pop()
@@ -142,6 +144,7 @@ class Compiler(Tables):
             text = self.expr(inner)
             if isinstance(item, exp.Alias):
                 named[title.lower()] = text
+                scope.hidden.add(title.lower())
             yield f"{text} AS {quoted(title)}"
         self._named = named
 

@@ -12,6 +12,7 @@ class Scope:
     tables: dict[str, dict[str, str]] = field(default_factory=dict)  # alias -> column -> REST type
     open: bool = False
     aliases: dict[str, str] = field(default_factory=dict)  # SELECT's own, while HAVING or QUALIFY is compiled
+    hidden: set[str] = field(default_factory=set)  # the SELECT list's own names, which WHERE does not see
     lateral: list[str] = field(default_factory=list)  # FROM items so far, as DuckDB's SQL
 
 
@@ -25,7 +26,7 @@ class Context:
     scopes: list[Scope] = field(default_factory=list)
     views: tuple[TableName, ...] = ()
     places: dict[str, tuple[int, int]] = field(default_factory=dict)
-    literals: bool = False
+    changing: bool = False  # in DML a STRUCT without names takes those of its column
 
     def cte(self, name: str) -> bool:
         return any(name.lower() in known for known in self.ctes)

@@ -176,9 +176,7 @@ class Tables(Expressions):
             raise unsupported("UNNEST of several arrays")
         array = node.expressions[0]
         text = self.expr(array)
-        alias = node.args.get("alias")
-        columns = alias.args.get("columns") if alias else None
-        title = columns[0].name if columns else (alias.name if alias and alias.this else "")
+        title = _unnest_title(node)
         fields = self._fields(array)
         offset = node.args.get("offset")
         ordinal = offset.name if isinstance(offset, exp.Identifier) else "offset" if offset else ""
@@ -284,32 +282,38 @@ class Tables(Expressions):
             f"{self.expr(each.this)} AS {quoted(each.alias)}" for each in inner.args.get("replace") or ()
         ]
         if any(each.find_ancestor(exp.Select) is select for each in select.find_all(exp.Unnest)):
-            return self._unnested_star(table, without, replaced, scope, select)
-        made = f"{table}*"
-        if without:
-            made += f" EXCLUDE ({', '.join(quoted(each) for each in without)})"
-        if replaced:
-            made += f" REPLACE ({', '.join(replaced)})"
-        return made
+            return self._unnested_star(table, without, replaced, select)
+        return _star(table, without, replaced)
 
-    def _unnested_star(
-        self, table: str, without: list[str], replaced: list[str], scope: Scope, select: exp.Select
-    ) -> str:
-        """With structs unnested, BigQuery's star gives their fields."""
-        for node in select.find_all(exp.Unnest):
-            fields = self._fields(node.expressions[0]) if node.find_ancestor(exp.Select) is select else []
+    def _unnested_star(self, table: str, without: list[str], replaced: list[str], select: exp.Select) -> str:
+        """BigQuery's star gives the fields of structs that are unnested."""
+        more: list[str] = []
+        for node in [each.this for each in select.args.get("joins") or ()] + [select.args["from_"].this]:
+            fields = self._fields(node.expressions[0]) if isinstance(node, exp.Unnest) else []
+            alias = _unnest_title(node)
             if fields is None:
                 raise unsupported("SELECT * over UNNEST of an array whose type is not plain")
-            if fields and not table:
-                alias = node.args.get("alias")
-                if alias is None and not replaced:
-                    without = [*without, "__u"]
-                    continue
-                raise unsupported("SELECT * over UNNEST of STRUCTs with an alias")
-            if fields and table.strip('."').lower() == node.alias.lower():
-                raise unsupported("SELECT alias.* of unnested STRUCTs")
-        made = f"{table}*" + (f" EXCLUDE ({', '.join(quoted(each) for each in without)})" if without else "")
-        return made + (f" REPLACE ({', '.join(replaced)})" if replaced else "")
+            if fields and not alias:
+                without = [*without, "__u"]
+            elif fields and table in ("", f"{quoted(alias)}."):
+                more += [f"{quoted(alias)}.{quoted(each)}" for each in fields if each not in without]
+                without = [*(each for each in without if each not in fields), alias]
+        if more and (replaced or len(select.args.get("joins") or ()) > 1):
+            raise unsupported("SELECT * over more than one join with unnested STRUCTs")
+        if more and table:
+            return ", ".join(more)
+        return ", ".join([_star(table, without, replaced), *more])
+
+
+def _star(table: str, without: list[str], replaced: list[str]) -> str:
+    made = f"{table}*" + (f" EXCLUDE ({', '.join(map(quoted, without))})" if without else "")
+    return made + (f" REPLACE ({', '.join(replaced)})" if replaced else "")
+
+
+def _unnest_title(node: exp.Expression) -> str:
+    alias = node.args.get("alias")
+    columns = alias.args.get("columns") if alias else None
+    return str(columns[0].name if columns else alias.name if alias else "")
 
 
 def _types(fields: Any) -> dict[str, str]:
@@ -319,7 +323,10 @@ def _types(fields: Any) -> dict[str, str]:
         kind, children = str(field["type"]), field.get("fields") or ()
         name = field["name"].lower()
         made[name] = kind
-        if children and field.get("mode") == "REPEATED":
+        repeated = field.get("mode") == "REPEATED"
+        if repeated and not children:
+            made[name] = "REPEATED"
+        if children and repeated:
             made[name] = f"RECORD:{','.join(child['name'] for child in children)}"
         elif children:
             made |= {f"{name}.{path}": of for path, of in _types(children).items()}

@@ -80,6 +80,7 @@ def _translated(node: exp.Expression, text: str, context: Context) -> Translatio
     if isinstance(node, exp.Create | exp.Drop | exp.Alter):
         return getattr(Definitions(compiler, text), DEFINED[type(node)])(node)  # type: ignore[no-any-return]
     if isinstance(node, exp.Insert | exp.Update | exp.Delete | exp.Merge):
+        context.changing = True
         return _bound(getattr(Changes(compiler), CHANGED[type(node)])(node), context)
     if isinstance(node, exp.TruncateTable):
         return Changes(compiler).truncate(node)

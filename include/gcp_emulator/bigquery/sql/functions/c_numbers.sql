@@ -93,11 +93,14 @@ CREATE MACRO _gsql.least
 CREATE MACRO _gsql.bit_count (a BIGINT) AS CAST(bit_count(a) AS BIGINT);
 CREATE MACRO _gsql.shift_left (a BIGINT, b BIGINT) AS _gsql_shift_left(a, b);
 CREATE MACRO _gsql.shift_right (a BIGINT, b BIGINT) AS _gsql_shift_right(a, b);
-CREATE MACRO _gsql.eq (a, b) AS a = b, (a BIGINT, b BIGINT) AS a = b, (a DECIMAL(38,9), b DECIMAL(38,9)) AS a = b,
+-- A string is no number: DuckDB would read one out of it.
+CREATE MACRO _gsql.unlike(a, b, s) AS CASE WHEN a IS NOT NULL AND b IS NOT NULL THEN
+  _gsql.fail_bool(concat('No matching signature for operator ', s, ' for argument types: ', CASE WHEN typeof(a) = 'VARCHAR' THEN 'STRING, ' ELSE '' END, 'INT64', CASE WHEN typeof(a) = 'VARCHAR' THEN '' ELSE ', STRING' END)) END;
+CREATE MACRO _gsql.eq (a VARCHAR, b BIGINT) AS _gsql.unlike(a, b, '='), (a BIGINT, b VARCHAR) AS _gsql.unlike(a, b, '='), (a VARCHAR, b VARCHAR) AS a = b, (a, b) AS a = b, (a BIGINT, b BIGINT) AS a = b, (a DECIMAL(38,9), b DECIMAL(38,9)) AS a = b,
   (a DOUBLE, b DOUBLE) AS a = b AND NOT isnan(a) AND NOT isnan(b);
-CREATE MACRO _gsql.ne (a, b) AS a <> b, (a BIGINT, b BIGINT) AS a <> b, (a DECIMAL(38,9), b DECIMAL(38,9)) AS a <> b,
+CREATE MACRO _gsql.ne (a VARCHAR, b BIGINT) AS _gsql.unlike(a, b, '!='), (a BIGINT, b VARCHAR) AS _gsql.unlike(a, b, '!='), (a VARCHAR, b VARCHAR) AS a <> b, (a, b) AS a <> b, (a BIGINT, b BIGINT) AS a <> b, (a DECIMAL(38,9), b DECIMAL(38,9)) AS a <> b,
   (a DOUBLE, b DOUBLE) AS a <> b OR isnan(a) OR isnan(b);
-CREATE MACRO _gsql.lt (a, b) AS a < b, (a BIGINT, b BIGINT) AS a < b, (a DECIMAL(38,9), b DECIMAL(38,9)) AS a < b,
+CREATE MACRO _gsql.lt (a VARCHAR, b BIGINT) AS _gsql.unlike(a, b, '<'), (a BIGINT, b VARCHAR) AS _gsql.unlike(a, b, '<'), (a VARCHAR, b VARCHAR) AS a < b, (a, b) AS a < b, (a BIGINT, b BIGINT) AS a < b, (a DECIMAL(38,9), b DECIMAL(38,9)) AS a < b,
   (a DOUBLE, b DOUBLE) AS a < b AND NOT isnan(b);
-CREATE MACRO _gsql.le (a, b) AS a <= b, (a BIGINT, b BIGINT) AS a <= b, (a DECIMAL(38,9), b DECIMAL(38,9)) AS a <= b,
+CREATE MACRO _gsql.le (a VARCHAR, b BIGINT) AS _gsql.unlike(a, b, '<='), (a BIGINT, b VARCHAR) AS _gsql.unlike(a, b, '<='), (a VARCHAR, b VARCHAR) AS a <= b, (a, b) AS a <= b, (a BIGINT, b BIGINT) AS a <= b, (a DECIMAL(38,9), b DECIMAL(38,9)) AS a <= b,
   (a DOUBLE, b DOUBLE) AS a <= b AND NOT isnan(b);
