@@ -130,6 +130,9 @@ class Files:
     def keep(self, source: Path, bucket: str, name: str) -> str:
         """Makes a file the bytes of a live object; its place."""
         path = self.seen(bucket, name)
+        if name.endswith("/") and (folder := self.seen(bucket, name.rstrip("/"))):
+            with contextlib.suppress(OSError):  # a file may be in the way
+                folder.mkdir(parents=True, exist_ok=True)
         if path is not None:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)

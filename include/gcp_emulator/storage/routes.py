@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gcp_emulator.json_api import Answer, JsonApi, Refusal
+from gcp_emulator.json_api import Answer, Handler, JsonApi, Refusal
 from gcp_emulator.storage.access import Lists, Policies
 from gcp_emulator.storage.batch import BatchCalls
 from gcp_emulator.storage.bucket_calls import BucketCalls, NotificationCalls
@@ -140,12 +140,24 @@ class StorageRoutes:
         return handler
 
     def _bytes(self, calls: UploadCalls) -> None:
-        insert = self._api.endpoint("storage.objects.insert", calls.insert)
-        receive = self._api.endpoint("storage.objects.insert", calls.receive)
+        insert = self._api.endpoint("storage.objects.insert", _while_connected(calls.insert))
+        receive = self._api.endpoint("storage.objects.insert", _while_connected(calls.receive))
         for prefix in UPLOADS:
             self._route("POST", f"{prefix}/{BUCKET}/o", insert)
             self._route("PUT", f"{prefix}/{BUCKET}/o", receive)
             self._route("DELETE", f"{prefix}/{BUCKET}/o", receive)
+
+
+def _while_connected(handler: Handler) -> Handler:
+    """An upload whose client is gone ends quietly; what is there of a resumable one stays."""
+
+    async def watched(request: Request, caller: str) -> Answer:
+        try:
+            return await handler(request, caller)
+        except ClientDisconnect:
+            return Response(status_code=499)
+
+    return watched
 
 
 def _match(pattern: list[str], words: list[str]) -> dict[str, str] | None:

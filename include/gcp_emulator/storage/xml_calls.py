@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, unquote
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from gcp_emulator import identity
@@ -81,6 +81,8 @@ class XmlCalls:
             return await work(request, bucket, name)
         except NotModified:
             return Response(status_code=304)
+        except ClientDisconnect:
+            return Response(status_code=499)
         except XmlRefusal as error:
             return error.answer()
         except Refusal as error:

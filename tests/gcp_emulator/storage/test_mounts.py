@@ -105,6 +105,12 @@ def test_names_that_no_file_system_holds_are_objects_too(world, names):
     assert list((world.folder / "aside").iterdir()) == []
 
 
+def test_an_object_that_stands_for_a_folder_is_a_folder_in_the_mount(world):
+    world.put("out/today/", b"")
+    (world.mount / "out" / "today" / "a").write_text("x")
+    assert world.names() == ["out/today/", "out/today/a"]
+
+
 def test_an_object_takes_the_place_of_a_folder_that_is_empty(world):
     (world.mount / "a" / "b").mkdir(parents=True)
     world.put("a", b"x")

@@ -2,7 +2,10 @@
 
 import gzip
 import json
+import os
+import socket
 
+import httpx
 import psutil
 import pytest
 
@@ -210,3 +213,19 @@ def test_an_object_larger_than_the_emulators_memory_goes_through(http, bucket, c
             most = max(most, process.memory_info().rss)
     assert (made["size"], size) == (str(blocks << 20), blocks << 20)
     assert most - before < 48 << 20
+
+
+def test_a_client_that_is_killed_in_a_chunk_goes_on_from_what_arrived(http, begin, cloud):
+    url, data = begin(), os.urandom(4 << 20)
+    where = httpx.URL(url)
+    with socket.create_connection((where.host, where.port)) as killed:
+        head = (
+            f"PUT {where.raw_path.decode()} HTTP/1.1\r\nHost: {where.host}\r\nContent-Length: {len(data)}\r\n"
+        )
+        said = f"Content-Range: bytes 0-{len(data) - 1}/{len(data)}\r\n\r\n"
+        killed.sendall((head + said).encode() + data[: 3 << 20])
+    asked = send(http, url, b"", f"bytes */{len(data)}")
+    kept = int(asked.headers.get("range", "bytes=0--1").partition("-")[2]) + 1
+    assert (asked.status_code, kept < len(data)) == (308, True)
+    done = send(http, url, data[kept:], f"bytes {kept}-{len(data) - 1}/{len(data)}")
+    assert http.get(done.json()["mediaLink"]).content == data
