@@ -407,7 +407,8 @@ def _temp(target: TableName) -> str:
 
 
 def _path(node: exp.Expression) -> list[str]:
-    return [piece for part in node.find_all(exp.Identifier, bfs=False) for piece in part.name.split(".")]
+    parts = node.parts if isinstance(node, exp.Table) else node.find_all(exp.Identifier, bfs=False)
+    return [piece for part in parts for piece in part.name.split(".")]
 
 
 def _unique(fields: Sequence[Field]) -> None:
