@@ -44,10 +44,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 1
         if asked.command == "upgrade":
             return _upgrade(here)
-        return _list(here, asked) if asked.command == "list" else _show(here, asked.run)
+        code = _list(here, asked) if asked.command == "list" else _show(here, asked.run)
+        sys.stdout.flush()
+        return code
     except GcpJobsError as error:
         print(error, file=sys.stderr)
         return 1
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def _upgrade(here: Ledger) -> int:
