@@ -70,6 +70,10 @@ bench-waiting: setup ## waits for up to 50,000 jobs, beside the stock provider's
 	@$(CLEAN) PYTHONPATH=include $(PY) benchmarks/waiting.py $(ARGS)
 	@$(if $(ARGS),,$(CLEAN) PYTHONPATH=include $(PY) benchmarks/end_to_end.py)
 
+.PHONY: chaos-waiting
+chaos-waiting: setup ## 100,000 waits under lost, doubled, overtaking messages and refused reads (fewer: ARGS='--jobs 2000')
+	@$(CLEAN) PYTHONPATH=include $(PY) benchmarks/waiting_chaos.py $(ARGS)
+
 .PHONY: conformance
 conformance: setup ## the verdict for each state of a Batch job, beside the stock operator's
 	@$(CLEAN) GRPC_VERBOSITY=NONE PYTHONPATH=plugins:include:. $(PY) -m benchmarks.conformance

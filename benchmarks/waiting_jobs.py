@@ -36,21 +36,22 @@ class Control:
 
     def keep_waiting(self) -> None:
         """There are no machines for any job of ours."""
-        self._add(kind="exhaust", machine_type="bench-*")
+        self.add(kind="exhaust", machine_type="bench-*")
 
     def let_fail(self, group: str) -> None:
         """The jobs of a group fail now."""
-        self._add(kind="exhaust", machine_type=f"bench-{group}", fails=True)
+        self.add(kind="exhaust", machine_type=f"bench-{group}", fails=True)
 
     def limit(self, per_minute: int) -> None:
         """Put Google's quota on reads of jobs, per project and region."""
-        self._add(kind="quota", methods=[GET, LIST], per_minute=per_minute)
+        self.add(kind="quota", methods=[GET, LIST], per_minute=per_minute)
 
     def clear(self) -> None:
         """No fault is on any more: what the benchmark itself reads is under no quota."""
         self._send("DELETE")
 
-    def _add(self, **fault: Any) -> None:
+    def add(self, **fault: Any) -> None:
+        """Ask for a fault."""
         self._send("POST", json.dumps(fault).encode())
 
     def _send(self, method: str, body: bytes | None = None) -> None:
