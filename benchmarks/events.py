@@ -1,7 +1,7 @@
 """`make bench-events`: from a published message or a finished upload to the job that it starts, beside the stock way.
 
 A real Airflow (PostgreSQL, scheduler, triggerer, LocalExecutor) and the emulator, whose own record is the judge. In the
-bursts of the last row of ours a triggerer and a scheduler are killed. Writes build/bench-events.json.
+last two rows a triggerer and a scheduler are killed in between. Writes build/bench-events.json.
 """
 
 import argparse
@@ -27,8 +27,25 @@ from laptop.progress import Progress  # noqa: E402
 SINGLES = 20
 PATIENCE_S = 1_800.0
 SETTLE_S = 10.0
+QUIET_S = 240.0
 Row = dict[str, Any]
 Kill = Callable[[World], None]
+Send = Callable[[World, Sequence[int]], dict[int, float]]
+WARM = 1_000_000
+
+
+def sensed(made: World, numbers: Sequence[int]) -> dict[int, float]:
+    """Start the run of sensors that wait for the numbers' objects, and upload once they wait."""
+    made.stack.run_dag("stock_objects", {"first": numbers[0], "count": len(numbers)})
+    query = "SELECT count(*) FROM task_instance WHERE task_id = 'one.seen' AND state = 'deferred'"
+    made.stack.wait(lambda: made.stack.rows(query)[0][0] >= len(numbers), "sensors begin to wait", 300)
+    return made.upload(numbers)
+
+
+SENDS: dict[tuple[str, str], Send] = {
+    ("ours", "message"): World.publish, ("stock", "message"): World.publish,
+    ("ours", "object"): World.upload, ("stock", "object"): sensed,
+}  # fmt: skip
 
 
 def at(share: float, values: Sequence[float]) -> float | None:
@@ -38,35 +55,33 @@ def at(share: float, values: Sequence[float]) -> float | None:
 
 
 def burst(
-    made: World, numbers: Sequence[int], progress: Progress, patience_s: float, kill: Kill | None
+    made: World, send: Send, numbers: Sequence[int], patience_s: float, kill: Kill | None = None
 ) -> Row:
-    """Publish, wait until each has its job or nothing comes any more, count."""
-    published = made.publish(numbers)
+    """Send, wait until each has its job or nothing comes any more, count."""
+    sent = send(made, numbers)
     if kill:
         kill(made)
     end, last, known = time.monotonic() + patience_s, time.monotonic(), 0
-    while known < len(numbers) and time.monotonic() < end and time.monotonic() < last + min(patience_s, 240):
-        time.sleep(0.2 if len(numbers) < 1_000 else 3)
+    while known < len(numbers) and time.monotonic() < min(end, last + QUIET_S):
+        time.sleep(0.2 if len(numbers) < 1_000 else 10)
         now = len(made.seen(numbers).made)
         if now > known:
             known, last = now, time.monotonic()
     time.sleep(0.5 if len(numbers) == 1 else SETTLE_S)  # a doubled one comes later than the first
     seen = made.seen(numbers)
-    late = [seen.made[n] - published[n] for n in seen.made]
+    late = [seen.made[n] - sent[n] for n in seen.made]
     return {
         "late": late, "lost": len(numbers) - len(seen.made), "doubled": sum(seen.jobs.values()) - len(seen.jobs)
     }  # fmt: skip
 
 
-def singles(made: World, first: int, count: int, progress: Progress) -> Row:
-    """One message at a time, each when the one before has its job."""
-    found: list[float] = []
-    lost = doubled = 0
-    for number in range(first, first + count):
-        one = burst(made, [number], progress, 120, None)
-        found += one["late"]
-        lost, doubled = lost + one["lost"], doubled + one["doubled"]
-    return {"late": found, "lost": lost, "doubled": doubled}
+def singles(made: World, send: Send, numbers: Sequence[int]) -> Row:
+    """One at a time, each when the one before has its job."""
+    each = [burst(made, send, [number], 120) for number in numbers]
+    return {
+        "late": [late for one in each for late in one["late"]], "lost": sum(one["lost"] for one in each),
+        "doubled": sum(one["doubled"] for one in each),
+    }  # fmt: skip
 
 
 def killed(made: World) -> None:
@@ -89,29 +104,30 @@ def row(side: str, source: str, size: int, found: Row) -> Row:
     }  # fmt: skip
 
 
-def messages(side: str, sizes: Sequence[int], per_minute: int, progress: Progress) -> list[Row]:
-    """Bursts of messages, one after the other in one Airflow."""
-    name = "ours" if side == "ours" else "messages"
-    rows, first = [], 0
-    with world(name, per_minute, progress) as made:
-        warm = burst(made, range(1_000_000, 1_000_001), progress, 120, None)
+def bursts(
+    side: str, source: str, sizes: Sequence[int], per_minute: int, rows: list[Row], progress: Progress
+) -> None:
+    """Bursts one after the other in one Airflow."""
+    send, first = SENDS[side, source], 0
+    with world("ours" if side == "ours" else f"{source}s", per_minute, progress) as made:
+        warm = burst(made, send, [WARM], 120)
         progress.say(f"{side}: watching, the first job after {at(0.5, warm['late'])} s")
         for size in sizes:
-            found = singles(made, first, SINGLES, progress) if size == 1 else burst(
-                made, range(first, first + size), progress, PATIENCE_S, None
-            )  # fmt: skip
-            first += SINGLES if size == 1 else size
-            rows.append(row(side, "message", size, found))
-            progress.say(f"{side}: {rows[-1]}")
-    return rows
+            many = SINGLES if size == 1 else size
+            numbers = range(first, first + many)
+            found = singles(made, send, numbers) if size == 1 else burst(made, send, numbers, PATIENCE_S)
+            first += many
+            rows.append(row(side, source, size, found))
+            progress.say(f"{rows[-1]}")
 
 
-def with_kills(side: str, size: int, per_minute: int, progress: Progress) -> Row:
+def with_kills(side: str, size: int, per_minute: int, rows: list[Row], progress: Progress) -> None:
     """A burst of messages during which Airflow loses its triggerer and its scheduler."""
     with world("ours" if side == "ours" else "messages", per_minute, progress) as made:
-        burst(made, range(1_000_000, 1_000_001), progress, 120, None)
-        found = burst(made, range(size), progress, 900, killed)
-    return row(side, "message, triggerer and scheduler killed", size, found)
+        burst(made, World.publish, [WARM], 120)
+        found = burst(made, World.publish, range(size), 900, killed)
+    rows.append(row(side, "message, triggerer and scheduler killed", size, found))
+    progress.say(f"{rows[-1]}")
 
 
 def show(rows: Sequence[Row]) -> None:
@@ -125,19 +141,25 @@ def show(rows: Sequence[Row]) -> None:
 def main() -> None:
     """Measures, prints and writes."""
     options = argparse.ArgumentParser(description="From an event to its job, through a real Airflow.")
-    options.add_argument("--bursts", type=int, nargs="*", default=[1, 100, 10_000], help="ours")
-    options.add_argument("--stock", type=int, nargs="*", default=[1, 100], help="the stock way")
-    options.add_argument("--killed", type=int, default=300, help="size of the burst with kills; 0: none")
+    options.add_argument("--bursts", type=int, nargs="*", default=[1, 100, 10_000], help="messages, ours")
+    options.add_argument("--stock", type=int, nargs="*", default=[1, 100], help="messages, the stock way")
+    options.add_argument("--objects", type=int, nargs="*", default=[1, 100], help="uploads, ours")
+    options.add_argument("--sensors", type=int, nargs="*", default=[1, 20], help="uploads, the stock way")
+    options.add_argument("--killed", type=int, default=300, help="messages while Airflow is killed; 0: none")
     options.add_argument("--per-minute", type=int, default=6_000, help="the set rate")
     asked = options.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     progress, rows = Progress(), list[Row]()
-    if asked.bursts:
-        rows += messages("ours", asked.bursts, asked.per_minute, progress)
-    if asked.stock:
-        rows += messages("stock", asked.stock, asked.per_minute, progress)
+    sizes = {
+        ("ours", "message"): asked.bursts, ("stock", "message"): asked.stock,
+        ("ours", "object"): asked.objects, ("stock", "object"): asked.sensors,
+    }  # fmt: skip
+    for (side, source), wanted in sizes.items():
+        if wanted:
+            bursts(side, source, wanted, asked.per_minute, rows, progress)
     if asked.killed:
-        rows += [with_kills(side, asked.killed, asked.per_minute, progress) for side in ("ours", "stock")]
+        for side in ("ours", "stock"):
+            with_kills(side, asked.killed, asked.per_minute, rows, progress)
     show(rows)
     (ROOT / "build").mkdir(exist_ok=True)
     (ROOT / "build" / "bench-events.json").write_text(json.dumps(rows, indent=1) + "\n")

@@ -1,13 +1,16 @@
 """What `make bench-events` measures in: an emulator with topics and subscriptions, an Airflow with one side's DAGs."""
 
+import json
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import grpc
 from benchmarks.airflow_stack import AirflowStack, own_place
@@ -32,6 +35,8 @@ RULES = {
                 "env": {"NUMBER": {"from": "object.name", "pattern": "in/[0-9]+"}, "SIDE": "ours"}},
 }  # fmt: skip
 PUBLISH_AT_ONCE = 500
+UPLOADS_AT_ONCE = 8
+BUCKET = "bench-events"
 
 
 @dataclass
@@ -59,6 +64,17 @@ class World:
             messages: Any = [{"data": str(n).encode(), "attributes": {"kind": "bench"}} for n in some]
             self.publisher.publish(topic=TOPIC, messages=messages)
         return at
+
+    def upload(self, numbers: Sequence[int]) -> dict[int, float]:
+        """Upload an object for each number; gives when each upload had been answered (epoch seconds)."""
+        with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
+            return dict(zip(numbers, pool.map(self._uploaded, numbers), strict=True))
+
+    def _uploaded(self, number: int) -> float:
+        url = f"{self.cloud.exports['STORAGE_EMULATOR_HOST']}/upload/storage/v1/b/{BUCKET}/o"
+        request = Request(f"{url}?uploadType=media&name=in/{number}", b"x", {"Content-Type": "text/plain"})
+        with urlopen(request, timeout=60):
+            return time.time()
 
     def seen(self, numbers: Sequence[int]) -> Seen:
         """Look at all jobs that bear a number of the burst."""
@@ -126,8 +142,13 @@ def _deploy(made: World) -> None:
         made.subscriber.create_subscription(
             name=f"projects/{PROJECT}/subscriptions/{name}", topic=TOPIC, ack_deadline_seconds=30
         )
+    storage = f"{made.cloud.exports['STORAGE_EMULATOR_HOST']}/storage/v1/b"
+    _post(f"{storage}?project={PROJECT}", {"name": BUCKET})
+    told = {"topic": f"//pubsub.googleapis.com/{TOPIC}", "payload_format": "JSON_API_V1"}
+    _post(f"{storage}/{BUCKET}/notificationConfigs", told)
 
 
-def watched(made: World, subscription: str, call: Callable[[], int]) -> None:
-    """Wait until somebody pulls."""
-    made.stack.wait(lambda: call() > 0, f"watching {subscription}", 180)
+def _post(url: str, body: Mapping[str, Any]) -> None:
+    request = Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urlopen(request, timeout=30):
+        pass

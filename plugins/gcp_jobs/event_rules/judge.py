@@ -101,16 +101,16 @@ class Recent:
         now = self._clock()
         seen = self._seen.setdefault(key, OrderedDict())
         self._seen.move_to_end(key)
+        while seen and next(iter(seen.values())) < now - HOUR_S:
+            seen.popitem(last=False)
         seen.setdefault(what, now)
-        _forget(seen, now - HOUR_S)
-        while self._seen and max(next(iter(self._seen.values())).values(), default=0.0) < now - HOUR_S:
+        while _latest(next(iter(self._seen.values()))) < now - HOUR_S:
             self._seen.popitem(last=False)
         return len(seen)
 
 
-def _forget(seen: OrderedDict[str, float], before: float) -> None:
-    while seen and next(iter(seen.values())) < before:
-        seen.popitem(last=False)
+def _latest(seen: OrderedDict[str, float]) -> float:
+    return next(reversed(seen.values()))
 
 
 def _wants(rule: Rule, event: Event) -> bool:
