@@ -32,6 +32,7 @@ RECORDED = 30
 RECONCILE_S, GRACE_S = 15.0, 5.0
 DRAIN_S = 150.0
 SETTLE_S, REACH_S = 1.2, 3.0
+BUSY, MOST_STRETCH = 4.0, 4.0
 BLOWS = {
     "worker": (Blow.KILL.value, Blow.GHOST.value, Blow.EVICT.value),
     "triggerer": (Blow.KILL.value, Blow.STALL.value),
@@ -44,8 +45,6 @@ SETTINGS = {
     "GCP_JOBS_LIST_SECONDS": "2",
     "GCP_JOBS_API_PATIENCE_SECONDS": "20",
     "GCP_JOBS_LOG_SETTLE_SECONDS": "0.2",
-    "CHAOS_SETTLE_S": str(SETTLE_S),
-    "CHAOS_REACH_S": str(REACH_S),
 }
 
 
@@ -116,18 +115,27 @@ class House:
 
     cloud: ChaosCloud
     zygote: Zygote
+    stretch: float
+
+
+def stretched() -> float:
+    """By how much all takes longer on a machine that is busy with something else: 1 on a quiet one."""
+    return min(MOST_STRETCH, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1) / BUSY))
 
 
 @contextmanager
 def house(folder: Path) -> Iterator[House]:
     """Build one; it ends with all that it started."""
     folder.mkdir(parents=True, exist_ok=True)
+    stretch = stretched()
     (folder / "airflow").mkdir(exist_ok=True)
     with process.start(log=folder / "emulator.log", batch_delay=0.05, env=environment.tools()) as ready:
         cloud = ChaosCloud(ready["rest"], ready["grpc"])
         cloud.prepare()
         env = environment.inherited() | ready["env"] | SETTINGS | {
             "AIRFLOW_HOME": str(folder / "airflow"),
+            "CHAOS_SETTLE_S": str(SETTLE_S * stretch),
+            "CHAOS_REACH_S": str(REACH_S * stretch),
             "GCP_JOBS_ENVIRONMENT": "local",
             "GCP_JOBS_PROJECT": environment.PROJECT,
             "GCP_JOBS_REGION": environment.REGION,
@@ -136,25 +144,23 @@ def house(folder: Path) -> Iterator[House]:
         }  # fmt: skip
         zygote = Zygote(folder, env)
         try:
-            yield House(cloud, zygote)
+            yield House(cloud, zygote, stretch)
         finally:
             zygote.stop()
 
 
 def fast(here: House, terms: Terms, progress: Progress) -> Night:
     """Have one; those of one house have seeds of their own."""
-    small = SmallAirflow(here.zygote, terms.seed, terms.without)
-    try:
-        return _Course(here.cloud, small, terms, progress).run()
-    finally:
-        small.stop()
+    small = SmallAirflow(here.zygote, terms.seed, terms.without, here.stretch)
+    return _Course(here, small, terms, progress).run()
 
 
 class _Course:
     """The course of a night: one without faults to record, then the faults, then quiet until all is over."""
 
-    def __init__(self, cloud: ChaosCloud, small: SmallAirflow, terms: Terms, progress: Progress) -> None:
-        self._cloud, self._small, self._terms, self._progress = cloud, small, terms, progress
+    def __init__(self, here: House, small: SmallAirflow, terms: Terms, progress: Progress) -> None:
+        self._cloud, self._small, self._terms, self._progress = here.cloud, small, terms, progress
+        self._stretch = here.stretch
         self._numbers = itertools.count()
         self._enough, self._drawing = threading.Event(), threading.Lock()
         self._blows: dict[str, int] = {}
@@ -202,7 +208,7 @@ class _Course:
             self._small.live(self._plan())
 
     def _plan(self) -> Plan:
-        drawn = (plan(number, self._terms.seed) for number in self._numbers)
+        drawn = (plan(number, self._terms.seed, self._stretch) for number in self._numbers)
         with self._drawing:
             return next(each for each in drawn if self._terms.wanted(each))
 

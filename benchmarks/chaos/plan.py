@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 LONG_S = 600.0
-SECONDS = {"batch": (0.2, 3.0), "cloud_run": (2.0, 4.0)}  # a loser of two must live until it is found out
+SECONDS = {"batch": (0.2, 3.0), "cloud_run": (2.5, 4.5)}  # a loser of two must live until it is found out
 
 
 class Act(StrEnum):
@@ -44,6 +44,7 @@ class Plan:
     exit: int
     act: Act
     after_s: float
+    stretch: float
 
     @property
     def run_id(self) -> str:
@@ -64,7 +65,7 @@ class Plan:
 
     def args(self, clear_number: int) -> tuple[str, ...]:
         """What its job does: one that a user is to clear runs for long, and quickly after that."""
-        seconds = SECONDS[self.backend][0] if clear_number else self.seconds
+        seconds = SECONDS[self.backend][0] * self.stretch if clear_number else self.seconds
         return (
             f"seconds={seconds}",
             f"say=job of {self.run_id}",
@@ -72,8 +73,8 @@ class Plan:
         )
 
 
-def plan(number: int, seed: int) -> Plan:
-    """Draw the `number`-th task of a night."""
+def plan(number: int, seed: int, stretch: float = 1.0) -> Plan:
+    """Draw the `number`-th task of a night; `stretch`: by how much its job lasts longer, for the machine is busy."""
     dice = random.Random(f"{seed}/{number}")
     kind = dice.random()
     act = Act.NOTHING if kind < 0.7 else (Act.FAIL, Act.SUCCEED, Act.CLEAR)[number % 3]
@@ -87,8 +88,9 @@ def plan(number: int, seed: int) -> Plan:
         deferrable=dice.random() < 0.65,
         verbose=dice.random() < 0.4,
         name=f"chaos-{number}" if own else f"chaos-{dice.randrange(4)}",
-        seconds=LONG_S if long else dice.uniform(*SECONDS[backend]),
+        seconds=LONG_S if long else dice.uniform(*SECONDS[backend]) * stretch,
         exit=127 if not long and dice.random() < 0.15 else 0,
         act=act,
         after_s=dice.uniform(0.0, 0.8),
+        stretch=stretch,
     )

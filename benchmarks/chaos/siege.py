@@ -149,6 +149,4 @@ class _Course:
     def _say(self, striker: Striker) -> None:
         cases: list[Any] = list(self._here.cases.values())
         ended = len(cases) - len(self._here.going())
-        self._progress.say(
-            f"{len(striker.struck)} strikes, {ended} of {len(cases)} tasks over, {len(striker.missing)} points to come"
-        )
+        self._progress.say(f"{ended} of {len(cases)} tasks over, {striker.told}")

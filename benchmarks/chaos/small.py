@@ -143,9 +143,10 @@ class SmallAirflow:
     """Its scheduler. `live` has a task; `stop` ends all processes.
 
     :param without: the safeguard that its processes do without, empty for none
+    :param stretch: by how much longer than on a quiet machine a given-up try lives on
     """
 
-    def __init__(self, zygote: Zygote, seed: int, without: str = "") -> None:
+    def __init__(self, zygote: Zygote, seed: int, without: str = "", stretch: float = 1.0) -> None:
         self.tasks: dict[str, Task] = {}
         self.workers: dict[int, Worker] = {}
         self.triggerers: list[Triggerer] = []
@@ -156,7 +157,7 @@ class SmallAirflow:
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
         self._stopping = False
-        self._zygote, self._without = zygote, without
+        self._zygote, self._without, self._stretch = zygote, without, stretch
         for _ in range(TRIGGERERS):
             self._another()
 
@@ -370,7 +371,7 @@ class SmallAirflow:
 
     def _haunt(self, worker: Worker) -> None:
         """A try that was reset lives on until its heartbeat is refused (hazard C)."""
-        time.sleep(self._dice.uniform(*GHOST_S))
+        time.sleep(self._dice.uniform(*GHOST_S) * self._stretch)
         worker.signal(signal.SIGTERM)
         time.sleep(KILL_S)
         worker.signal(signal.SIGKILL)

@@ -13,6 +13,7 @@ from benchmarks.chaos.plan import Blow
 from benchmarks.chaos.points import Point, When
 
 ARMED = 8
+FEW = 5
 PATIENCE_S = 6.0  # a point that nobody comes to makes room for another, and is tried again later
 POLL_S = 0.4
 MOMENT_S = 0.03
@@ -50,6 +51,13 @@ class Striker:
     def missing(self) -> list[Point]:
         """Points at which nothing was struck so far."""
         return [point for point in self.order if not self.fired[point]]
+
+    @property
+    def told(self) -> str:
+        """How far it has come, in a few words."""
+        missing = self.missing
+        which = f": {', '.join(map(str, missing))}" if len(missing) <= FEW else ""
+        return f"{len(self.struck)} strikes, {len(missing)} points to come{which}"
 
     def start(self) -> None:
         """Begin."""
