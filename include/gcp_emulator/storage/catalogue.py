@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS notes (
 );
 """
 FILE = "storage.sqlite"
+UPLOAD_LIFE = 7 * 24 * 3600 * MICROSECONDS
 COLUMNS = "bucket, name, generation, live, place, size, stamp, body"
 
 
@@ -40,6 +41,10 @@ class Catalogue:
             self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(SCHEMA)
         self._lock = threading.RLock()
+        self._run(
+            "DELETE FROM notes WHERE kind = 'upload' AND json_extract(body, '$.begun') < ?",
+            time.time_ns() // 1000 - UPLOAD_LIFE,
+        )
         # generations go on, also when the clock has gone back since
         self._last = int(self._one("SELECT COALESCE(MAX(generation), 0) FROM objects")[0])
 

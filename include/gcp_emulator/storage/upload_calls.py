@@ -61,7 +61,7 @@ class UploadCalls:
             return Response(status_code=499)
         length = call.headers.get("content-length")
         chunk = Chunk.of(call.headers.get("content-range"), int(length) if length else None)
-        hashes = hashes_of(call.headers)
+        hashes = hashes_of(call.headers, whole=False)
         done = await self._uploads.receive(session, chunk, request.stream(), hashes)
         identity = {"X-GUploader-UploadID": session.id}
         if isinstance(done, Record):
@@ -82,7 +82,9 @@ class UploadCalls:
 
     def _write(self, call: Call, draft: Any, given: Mapping[str, Any]) -> Record:
         name, conditions = str(given.get("name") or ""), Conditions.of(call.query)
-        return self._objects.write(call.bucket, name, draft, {**given, **hashes_of(call.headers)}, conditions)
+        whole = call.query.get("uploadType") == "media"
+        given = {**given, **hashes_of(call.headers, whole=whole)}
+        return self._objects.write(call.bucket, name, draft, given, conditions)
 
     def _write_part(self, call: Call, raw: Any) -> Record:
         raw.close()
@@ -98,10 +100,10 @@ class UploadCalls:
             draft.discard()
 
 
-def hashes_of(headers: Mapping[str, str]) -> dict[str, str]:
-    """What the client says of the bytes: X-Goog-Hash, Content-MD5."""
+def hashes_of(headers: Mapping[str, str], *, whole: bool = True) -> dict[str, str]:
+    """What the client says of the object: X-Goog-Hash, and where the body is the `whole` object, Content-MD5."""
     found = {FIELDS[name]: value for name, value in HASH.findall(headers.get("x-goog-hash", ""))}
-    if "content-md5" in headers:
+    if whole and "content-md5" in headers:
         found.setdefault("md5Hash", headers["content-md5"])
     return found
 

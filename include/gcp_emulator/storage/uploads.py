@@ -3,6 +3,7 @@
 import asyncio
 import re
 import secrets
+import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -51,7 +52,7 @@ class Chunk:
 
 @dataclass(slots=True)
 class Session:
-    """An upload under way; `generation` is that of the object once it is there."""
+    """An upload under way, begun at (microseconds); `generation` is that of the object once it is there."""
 
     id: str
     bucket: str
@@ -59,6 +60,7 @@ class Session:
     given: Mapping[str, Any]
     conditions: Conditions
     file: str
+    begun: int
     generation: int | None = None
     draft: Draft | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -70,6 +72,7 @@ class Session:
             "given": dict(self.given),
             "conditions": asdict(self.conditions),
             "file": self.file,
+            "begun": self.begun,
             "generation": self.generation,
         }
 
@@ -85,9 +88,8 @@ class Uploads:
         """Blocking. Refusal when the upload could not be made an object now."""
         self._objects.check_write(bucket, name, conditions)
         draft = self._objects.draft()
-        session = Session(
-            secrets.token_urlsafe(64), bucket, name, given, conditions, draft.path.name, draft=draft
-        )
+        identifier, begun = secrets.token_urlsafe(64), time.time_ns() // 1000
+        session = Session(identifier, bucket, name, given, conditions, draft.path.name, begun, draft=draft)
         self._sessions[session.id] = session
         self._objects.catalogue.put_note(KIND, bucket, session.id, session.kept)
         return session

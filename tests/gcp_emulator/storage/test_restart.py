@@ -1,7 +1,12 @@
 """What outlives the emulator with its state folder."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
+import pytest
+import time_machine
+
+from gcp_emulator.json_api import Refusal
 from gcp_emulator.storage.conditions import Conditions
 from gcp_emulator.storage.uploads import Chunk, Uploads
 
@@ -44,3 +49,15 @@ def test_an_upload_goes_on_after_a_restart(world):
     uploads = Uploads(world.shelf.objects)
     done = uploads.find("bucket", begun.id)
     assert asyncio.run(uploads.receive(done, Chunk.of("bytes */*", 0), bytes_of(b""), {})) == record
+
+
+def test_an_upload_that_nobody_ends_is_forgotten_after_a_week(world):
+    with time_machine.travel(datetime.now(UTC) - timedelta(days=8)):
+        old = Uploads(world.shelf.objects).begin("bucket", "a", {}, Conditions())
+    new = Uploads(world.shelf.objects).begin("bucket", "b", {}, Conditions())
+    for session in (old, new):
+        session.draft.close()
+    world.restart()
+    assert [path.name for path in (world.folder / "aside").iterdir()] == [new.file]
+    with pytest.raises(Refusal, match="session not found"):
+        Uploads(world.shelf.objects).find("bucket", old.id)
