@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import sqlite3
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,6 +71,7 @@ HOSTS = (
 )
 # google-cloud-bigquery and google-cloud-storage want a scheme; neither a slash at the end.
 REST_HOSTS = ("BIGQUERY_EMULATOR_HOST", "STORAGE_EMULATOR_HOST")
+THREADS = 32
 GRACE_S = 1.0  # for calls under way when the emulator stops
 
 
@@ -119,6 +121,8 @@ class Emulator:
     async def start(self) -> Addresses:
         """Serve; StartError when a port is taken or the state cannot be used."""
         options, calls, logs = self._options, CallLog(), LogStore()
+        # asyncio's own six on two processors are taken by as many copies of large objects, and no job would start
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "emulator"))
         folder = Path(
             self._closing.enter_context(
                 TemporaryDirectory(prefix="gcp-emulator-", ignore_cleanup_errors=True)
