@@ -25,7 +25,10 @@ class Mounts:
         self._files = versions.files
 
     def look(self, bucket: str, name: str) -> None:
-        """At one name. Refusal 503 while a job writes that file."""
+        """At one name. Refusal 503 while a job writes an object anew: its old bytes are gone already.
+
+        What a job writes for the first time is not there yet.
+        """
         path, known = self._files.seen(bucket, name), self._catalogue.live(bucket, name)
         if path is None or (known is not None and known.place):
             return
@@ -33,7 +36,9 @@ class Mounts:
         if found is None:
             if known is not None:
                 self._gone(known)
-        elif (known is None or known.stamp != stamp(found)) and not self._adopt(bucket, name):
+        elif known is None:
+            self._adopt(bucket, name)
+        elif known.stamp != stamp(found) and not self._adopt(bucket, name):
             raise written_now(f"{bucket}/{name}")
 
     def survey(self, bucket: str, prefix: str = "") -> None:

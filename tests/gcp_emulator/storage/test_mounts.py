@@ -47,12 +47,14 @@ def test_a_file_that_is_still_open_for_writing_is_no_object_yet(world):
         file.write("first half")
         file.flush()
         assert world.names() == []
-        with pytest.raises(Refusal, match="being written") as refused:
+        with pytest.raises(Refusal, match="No such object"):  # a sensor goes on waiting
             world.get("half")
-        assert refused.value.status == 503
         file.write(", second half")
     assert world.get("half") == b"first half, second half"
     assert world.events == [("FINALIZE", "half")]
+    with (world.mount / "half").open("w"), pytest.raises(Refusal, match="being written") as refused:
+        world.get("half")
+    assert (refused.value.status, world.get("half")) == (503, b"")
 
 
 def test_nothing_is_told_twice_of_a_file_that_does_not_change(world):
