@@ -11,6 +11,7 @@ import json
 import os
 import random
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -30,6 +31,7 @@ MESSAGES = {"drop": 0.05, "double": 0.2, "reorder": 0.75, "delay_s": 2.0}
 BURSTS = ("UNAVAILABLE", "RESOURCE_EXHAUSTED", "INTERNAL")
 TICKS = 10
 CANCELLED, SUCCEEDED = 0.1, 0.02  # shares; the others fail
+READS_A_S = 5_000  # no quota here: the pace that keeps to one would only make it long
 PATIENCE_S = 900.0
 OUTPUT = ROOT / "build" / "chaos-waiting.json"
 
@@ -152,7 +154,7 @@ def _waiting(
         **os.environ, **env, "AIRFLOW_HOME": str(folder / "airflow"), "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT": "google-cloud-platform://?project=local-project",
         "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("plugins", "benchmarks")),
-        "NO_GCE_CHECK": "true", "GCP_JOBS_STATUS_TOPIC": TOPIC,
+        "NO_GCE_CHECK": "true", "GCP_JOBS_STATUS_TOPIC": TOPIC, "GCP_JOBS_JOB_READS_PER_MINUTE": str(60 * READS_A_S),
     }  # fmt: skip
     command = [sys.executable, str(Path(__file__)), "--side", str(folder)]
     with (
@@ -231,6 +233,7 @@ def main() -> None:
     if asked.side:
         asyncio.run(wait_for(asked.side))
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     waves: list[Seen] = []
     for number, done in enumerate(range(0, asked.jobs, asked.wave)):
         begun, seed = time.monotonic(), asked.seed + number

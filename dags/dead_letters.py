@@ -1,4 +1,4 @@
-"""Lists, replays and discards dead letters: job runs whose every budget is spent."""
+"""Lists, replays and discards dead letters: job runs that failed for good."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -16,8 +16,9 @@ from gcp_jobs.settings import settings
 DOC = """
 ### Dead letters
 
-A job run that failed after every budget was spent, ours and Airflow's, is a dead letter until somebody decides: it is
-run again here, or discarded with a reason. They are a view of the ledger; nothing is copied and nothing goes away.
+A job run that failed for good is a dead letter until somebody decides: every budget is spent, ours and Airflow's, or
+another try would end alike, or it was refused before it ran (a run that somebody cancelled is none). It is run again
+here, or discarded with a reason. They are a view of the ledger; nothing is copied and nothing goes away.
 
 - **list** prints them, and what lies in the subscription of `GCP_JOBS_DEAD_LETTER_SUBSCRIPTION`.
 - **replay** runs each again by the same operators as any job, one mapped task a letter, as it is recorded or with the
@@ -68,7 +69,7 @@ params = {
 
 with DAG(
     "dead_letters",
-    description="List, replay or discard job runs whose every budget is spent",
+    description="List, replay or discard job runs that failed for good",
     doc_md=DOC,
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),

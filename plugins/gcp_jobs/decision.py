@@ -112,7 +112,6 @@ class Decision:
 
     :param rung: where the next attempt runs, None when there is none
     :param delay_s: seconds to wait first
-    :param spent: it stops because a budget or the ladder came to its end (a dead letter unless Airflow retries)
     :param tasks: indices of the tasks to run again, empty for all
     """
 
@@ -120,7 +119,6 @@ class Decision:
     why: str
     rung: Rung | None = None
     delay_s: float = 0.0
-    spent: bool = False
     tasks: tuple[int, ...] = ()
 
 
@@ -147,12 +145,12 @@ def decide(
         return Decision(Action.STOP, _left(failure))
     used = history.count(kind)
     if used >= rule.budget:
-        return Decision(Action.STOP, _spent(kind, used), spent=used > 0)
+        return Decision(Action.STOP, _spent(kind, used))
     rungs = ladder.fitting(policy.ladder, spec)
     rung, action = _next(kind, rule, history, rungs, blocked)
     if rung is None:
         why = f"{kind}: nothing further than {history.here}, after {used} of its own attempts; Airflow's retries follow"
-        return Decision(Action.STOP, why, spent=used > 0)
+        return Decision(Action.STOP, why)
     delay = _delay(rule, used, jitter(), rest_s)
     tasks = _again(policy, history, spec, failed_tasks)
     where = f"to {rung}" if action is Action.CLIMB else f"again at {rung}"

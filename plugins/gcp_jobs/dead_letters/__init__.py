@@ -1,1 +1,1 @@
-"""Runs whose every budget is spent: seen in the ledger, run again, or let go with a reason."""
+"""Runs that failed for good: seen in the ledger, run again, or let go with a reason."""

@@ -168,17 +168,17 @@ class Attempts:
         rung = decision.rung
         if rung is None:
             return decision
-        what, used = decision.why.partition(":")[0], bool(self.history.past)
+        what = decision.why.partition(":")[0]
         if deadline is not None and time.time() + decision.delay_s >= deadline:
             why = f"{what}: no time is left for another attempt before the deadline{_AIRFLOWS}retries follow"
-            return Decision(Action.STOP, why, spent=used)
+            return Decision(Action.STOP, why)
         mine = replace(self.history, here=rung).changes(self.template.spec)
         if rung.backend == self.history.own.backend and (locked := sorted(self.fixed & set(mine))):
             why = (
                 f"{what}: another attempt needs other {' and '.join(locked)}, which the job's deployment sets and no"
                 f" run can change; change the template and deploy it, or set manage_job=True{_AIRFLOWS}retries follow"
             )
-            return Decision(Action.STOP, why, spent=used)
+            return Decision(Action.STOP, why)
         return decision
 
 
