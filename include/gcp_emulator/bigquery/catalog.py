@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import duckdb
@@ -19,13 +19,25 @@ LOCATION = "US"  # where a dataset is that does not say
 VIEWS = ("view", "materializedView")
 
 
+def none(project: str) -> list[Resource]:
+    """Where nobody keeps jobs."""
+    return []
+
+
 class Catalog:
     """Reads through one cursor, so it sees what that cursor's transaction sees.
 
     `location`: where the asking job runs; a dataset elsewhere is not found, as on Google. "" for anywhere.
     """
 
-    def __init__(self, database: Database, cursor: Cursor, location: str = "") -> None:
+    def __init__(
+        self,
+        database: Database,
+        cursor: Cursor,
+        location: str = "",
+        jobs: Callable[[str], list[Resource]] = none,
+    ) -> None:
+        self.jobs = jobs  # a project's, the newest first
         self._database = database
         self.cursor = cursor
         self.location = location
@@ -62,15 +74,19 @@ class Catalog:
         return [self._table((project, dataset, id_), json.loads(body)) for id_, body in rows]
 
     def table(self, project: str, dataset: str, name: str) -> Resource | None:
+        body = self.body(project, dataset, name)
+        return None if body is None else self._table((project, dataset, name), body)
+
+    def body(self, project: str, dataset: str, name: str) -> Resource | None:
+        """What is kept of a table, without what has to be counted."""
         if not self._database.has(project):
             return None
         rows = self._rows(
             f"SELECT body FROM {side(project, 'tables')} WHERE dataset = ? AND id = ? AND {ALIVE}",
-            dataset,
-            name,
-            _now(),
+            *(dataset, name, _now()),
         )
-        return self._table((project, dataset, name), json.loads(rows[0][0])) if rows else None
+        found: Resource | None = json.loads(rows[0][0]) if rows else None
+        return found
 
     def need_table(self, project: str, dataset: str, name: str) -> Resource:
         """Refusal notFound that says whether the dataset or the table is missing."""

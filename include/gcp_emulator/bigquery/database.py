@@ -38,7 +38,8 @@ class Database:
         """Writes everything into the files."""
         with self._lock:
             for project in self._writing:
-                self.root.execute(f"DETACH {quoted(project)}")
+                with contextlib.suppress(duckdb.Error):  # in use: its log is read when it is opened again
+                    self.root.execute(f"CHECKPOINT {quoted(project)}")
             self.root.close()
 
     def cursor(self) -> duckdb.DuckDBPyConnection:

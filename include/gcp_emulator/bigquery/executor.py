@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import duckdb
 
 from gcp_emulator.bigquery import errors, sql
-from gcp_emulator.bigquery.catalog import Catalog, Name, Records, Resource, merged
+from gcp_emulator.bigquery.catalog import Catalog, Name, Records, Resource, merged, none
 from gcp_emulator.bigquery.database import CONFLICT_S, Database
 from gcp_emulator.bigquery.session import Session
 from gcp_emulator.bigquery.types import Field, described
@@ -42,12 +42,18 @@ class Outcome:
 class Executor:
     """For one session, at the location of one job ("": anywhere)."""
 
-    def __init__(self, database: Database, session: Session, location: str = "") -> None:
+    def __init__(
+        self,
+        database: Database,
+        session: Session,
+        location: str = "",
+        jobs: Callable[[str], list[Resource]] = none,
+    ) -> None:
         self._database = database
         self.session = session
         self.cursor = session.cursor
         self.records = Records(session.cursor)
-        self.catalog = Catalog(database, session.cursor, location)
+        self.catalog = Catalog(database, session.cursor, location, jobs)
 
     def run(self, translation: sql.Translation) -> Outcome:
         """Refusal where DuckDB refuses; the data is then as it was."""
@@ -58,8 +64,7 @@ class Executor:
             references=tuple(translation.references),
         )
         if translation.kind in TRANSACTIONS:
-            self.step(translation.steps[0])
-            self.session.in_transaction = TRANSACTIONS[translation.kind]
+            self._turn(translation.kind, translation.steps[0])
         elif translation.query is not None:
             self.step(translation.query)
             outcome.fields = described(self.cursor.description)
@@ -70,6 +75,18 @@ class Executor:
             with self.writing(translation.target[0]):
                 self.retried(lambda: self._write(translation, outcome))
         return outcome
+
+    def _turn(self, kind: str, step: str) -> None:
+        """Begin or end a transaction; one that cannot be committed is undone."""
+        try:
+            self.step(step)
+            self.session.in_transaction = TRANSACTIONS[kind]
+        except duckdb.TransactionException as error:
+            if kind == "COMMIT_TRANSACTION":
+                self.session.in_transaction = False
+                with contextlib.suppress(duckdb.Error):
+                    self.cursor.execute("ROLLBACK")
+            raise sql.from_duckdb(error) from error
 
     def _write(self, translation: sql.Translation, outcome: Outcome) -> None:
         with self.transaction():
@@ -127,7 +144,7 @@ class Executor:
         self.records.put_table(name, {**told, "schema": self._schema(name, told)})
 
     def _altered(self, name: Name, told: Resource) -> None:
-        known = self.catalog.table(*name) or {}
+        known = self.catalog.body(*name) or {}
         renamed = told.pop("tableReference", {}).get("tableId")
         fields = [*(told.pop("schema", None) or {}).get("fields", ())]
         changed = {field["name"].lower() for field in fields}
@@ -145,7 +162,7 @@ class Executor:
 
     def touch(self, name: Name) -> None:
         """The time of a table's last change, which DML moves too."""
-        if known := self.catalog.table(*name):
+        if known := self.catalog.body(*name):
             self.records.put_table(name, known)
 
     @contextlib.contextmanager

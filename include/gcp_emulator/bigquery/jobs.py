@@ -54,6 +54,7 @@ class Job:
     session: Session | None = None
     cancelled: bool = False
     children: int = 0
+    request: str = ""
     finished: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -140,6 +141,10 @@ class Jobs:
         if job is None or not _at(job, location):
             raise errors.not_found("Job", f"{project}:{wanted}.{id_}")
         return job
+
+    def asked(self, project: str, request: str) -> Job | None:
+        """The job that a request of this id has started, "" being none."""
+        return next((job for job in self.of(project) if request and job.request == request), None)
 
     def holding(self, project: str, table: str) -> Job | None:
         """The job whose anonymous table this is."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gcp_emulator.bigquery import errors, rights, sql
-from gcp_emulator.bigquery.catalog import Catalog
+from gcp_emulator.bigquery.catalog import Catalog, Resource
 from gcp_emulator.bigquery.database import Database
 from gcp_emulator.bigquery.destinations import Destination
 from gcp_emulator.bigquery.executor import Executor, Outcome
@@ -72,7 +72,7 @@ class Queries:
         config = job.configuration["query"]
         job.statistics["query"] = statistics = {"totalBytesProcessed": "0", "totalBytesBilled": "0"}
         job.statistics["totalBytesProcessed"] = "0"
-        executor = Executor(self._database, session, job.location)
+        executor = Executor(self._database, session, job.location, self._listed)
         statements = sql.parse(text(config))
         names = self._names(job, session, executor.catalog)
         if sql.is_script(statements):
@@ -102,12 +102,16 @@ class Queries:
             session=session,
         )
 
+    def _listed(self, project: str) -> list[Resource]:
+        """For INFORMATION_SCHEMA.JOBS."""
+        return [each.resource() for each in self._jobs.of(project)]
+
     def dry_run(self, job: Job) -> None:
         """What the job would do, as far as that can be told without doing it."""
         config = job.configuration["query"]
         session = self._sessions.once()
         try:
-            catalog = Catalog(self._database, session.cursor, job.location)
+            catalog = Catalog(self._database, session.cursor, job.location, self._listed)
             statements = sql.parse(text(config))
             statistics: dict[str, Any] = {"totalBytesProcessed": "0", "statementType": "SCRIPT"}
             if not sql.is_script(statements):

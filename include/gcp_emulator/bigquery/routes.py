@@ -99,6 +99,9 @@ class BigQueryRoutes:
         service = await self._service()
 
         def run() -> Answer:
+            import duckdb
+
+            from gcp_emulator.bigquery import errors
             from gcp_emulator.bigquery.methods.call import Call
             from gcp_emulator.bigquery.methods.table import METHODS
 
@@ -109,7 +112,10 @@ class BigQueryRoutes:
                 given,
                 request.headers.get("if-match", ""),
             )
-            answer: Answer = METHODS[name](service, call)
+            try:
+                answer: Answer = METHODS[name](service, call)
+            except duckdb.Error as error:
+                raise errors.from_duckdb(error) from error
             return answer
 
         return await self._thread(run)
@@ -120,7 +126,12 @@ class BigQueryRoutes:
         def run() -> Answer:
             from gcp_emulator.bigquery.methods import jobs
 
-            answer: Answer = jobs.after(service.insert(project, job, caller, [file]))
+            try:
+                started = service.insert(project, job, caller, [file])
+            except Refusal:
+                file.unlink(missing_ok=True)
+                raise
+            answer: Answer = jobs.after(started)
             return answer
 
         return await self._thread(run)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from gcp_emulator.bigquery import errors
 from gcp_emulator.bigquery.types import Field
 
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -49,11 +50,8 @@ def floating(value: float) -> str:
 
 
 def interval(value: datetime.timedelta) -> str:
-    """Y-M D H:M:S; DuckDB's Python values have days and less."""
-    seconds, sign = abs(value.seconds), ""
-    hours, rest = divmod(seconds, 3600)
-    fraction = f".{value.microseconds:06}".rstrip("0").rstrip(".") if value.microseconds else ""
-    return f"0-0 {value.days} {sign}{hours}:{rest // 60}:{rest % 60}{fraction}"
+    """Refused: its months have become days on the way out of DuckDB."""
+    raise errors.unsupported("INTERVALs in a result (but as text, or in arithmetic)")
 
 
 SCALARS = {

@@ -57,8 +57,18 @@ class BigQuery:
         finally:
             self.sessions.leave(session)
 
-    def insert(self, project: str, body: dict[str, Any], caller: str, files: Sequence[Path] = ()) -> Job:
-        """Start a job; `files` are a load job's uploaded ones, which are removed when it has ended."""
+    def insert(
+        self,
+        project: str,
+        body: dict[str, Any],
+        caller: str,
+        files: Sequence[Path] = (),
+        request: str = "",
+    ) -> Job:
+        """Start a job; `files` are a load job's uploaded ones, which are removed when it has ended.
+
+        `request`: the id by which `Jobs.asked` finds it again.
+        """
         configuration = dict(body.get("configuration") or {})
         kinds = [kind for kind in ("query", "load", "copy", "extract") if kind in configuration]
         if len(kinds) != 1:
@@ -72,6 +82,7 @@ class BigQuery:
         job = Job(project, asked.get("jobId") or new_id(), location or LOCATION, caller, configuration)
         if configuration.get("dryRun"):
             return self._dry_run(job)
+        job.request = request
         self.jobs.add(job)
         work = {"query": self.queries.run, "copy": self._copy, "extract": self._extract}.get(kinds[0])
         self.jobs.start(job, work or (lambda running: self._load(running, files)))

@@ -253,6 +253,16 @@ def test_a_job_id_is_used_once_and_finds_the_job_again(client):
         client.get_job(id_)
 
 
+def test_a_renamed_table_keeps_its_rows_and_descriptions(client, rows):
+    client.query("CREATE TABLE t (id INT64 OPTIONS (description = 'its number'))").result()
+    client.query("INSERT INTO t (id) VALUES (1)").result()
+    client.query("ALTER TABLE t RENAME TO u").result()
+    assert rows("SELECT id FROM u") == [(1,)]
+    assert client.get_table(f"{client.project}.d.u").schema[0].description == "its number"
+    with pytest.raises(NotFound):
+        client.get_table(f"{client.project}.d.t")
+
+
 def test_an_expired_table_is_gone_and_its_name_is_free(client, rows):
     client.query("CREATE TABLE t AS SELECT 1 AS id").result()
     table = client.get_table(f"{client.project}.d.t")

@@ -1,5 +1,8 @@
 """What BigQuery refuses, in its words and with the reasons that clients act on; faults; a restart."""
 
+import os
+import subprocess
+import sys
 import time
 
 import httpx
@@ -104,11 +107,39 @@ def test_a_fault_of_the_emulator_is_one_of_bigquery(cloud, client):
     assert {"bigquery.datasets.insert", "bigquery.datasets.get"} <= calls
 
 
+def test_a_query_whose_answer_was_lost_runs_once(cloud, client, rows):
+    """The client sends it again with the same request id."""
+    client.query("CREATE TABLE t (id INT64)").result()
+    with cloud.http() as http:
+        fault = {
+            "kind": "call",
+            "methods": ["bigquery.jobs.query"],
+            "code": "UNAVAILABLE",
+            "times": 1,
+            "when": "after",
+        }
+        assert http.post("/emulator/faults", json=fault).status_code in (200, 201)
+    client.query_and_wait("INSERT INTO t (id) VALUES (1)")
+    assert rows("SELECT id FROM t") == [(1,)]
+
+
+def test_the_emulator_starts_without_loading_a_database():
+    """Who uses Pub/Sub alone does not wait for DuckDB."""
+    code = (
+        "import sys, gcp_emulator.server as s; sys.exit('duckdb' in sys.modules or 'sqlglot' in sys.modules)"
+    )
+    path = os.pathsep.join(sys.path)
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": path}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+
+
 def test_what_is_not_served_is_refused_by_name(client):
     table = bigquery.Table(f"{client.project}.d.x")
     table.external_data_configuration = bigquery.ExternalConfig("CSV")
     with pytest.raises(Exception, match="does not serve tables with externalDataConfiguration"):
         client.create_table(table)
+    with pytest.raises(Exception, match="does not serve INTERVALs in a result"):
+        client.query("SELECT INTERVAL 1 MONTH AS i").result()
     config = QueryJobConfig(use_legacy_sql=True)
     with pytest.raises(Exception, match="legacy SQL's comma between tables"):
         client.query("SELECT * FROM [d.t], [d.u]", config).result()

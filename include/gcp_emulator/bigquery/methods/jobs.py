@@ -96,7 +96,7 @@ def query(service: BigQuery, call: Call) -> Resource:
         del configuration["dryRun"]
     reference = {"location": body["location"]} if body.get("location") else {}
     inserted = {"configuration": configuration, "jobReference": reference}
-    job = service.insert(call.project, inserted, call.caller)
+    job = _once(service, call, inserted)
     if body.get("dryRun"):
         told = job.statistics.get("query", {})
         answer = {
@@ -116,6 +116,15 @@ def query(service: BigQuery, call: Call) -> Resource:
     paged = Call(call.caller, call.path, {key: value for key, value in asked.items() if value is not None})
     seconds = RESULTS_S if timeout is None else int(timeout) / 1000
     return {**_answer(service, job, paged, seconds), "kind": "bigquery#queryResponse"}
+
+
+def _once(service: BigQuery, call: Call, body: dict[str, Any]) -> Job:
+    """A request that is sent again, because its answer was lost, is the job that the first one started."""
+    request = call.body.get("requestId") or ""
+    known = service.jobs.asked(call.project, request)
+    if known is not None:
+        return known
+    return service.insert(call.project, body, call.caller, request=request)
 
 
 def results(service: BigQuery, call: Call) -> Resource:
