@@ -294,6 +294,7 @@ def main() -> None:
     rows = [row for house in houses for row in house.result()]
     rows += _beside("faults_waiting", "a waiting task", asked, progress)
     rows += _beside("faults_events", "events", asked, progress)
+    rows += _beside("faults_destination", "data on its way", asked, progress)
     for name, caught, show in OTHERS:
         if only.search(name):
             ok, error = show(progress)
