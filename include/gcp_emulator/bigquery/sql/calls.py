@@ -49,6 +49,8 @@ class Calls(Aggregates):
             return self._calendar(name, node.expressions)
         if name not in PLAIN:
             raise unsupported(f"the function {name}")
+        if name == "PARSE_JSON" and len(node.expressions) == 2 and _rounds(node.expressions[1]):
+            return self.macro("parse_json", node.expressions[:1])  # which rounds what no FLOAT64 holds exactly
         fewest, most = PLAIN[name]
         if not fewest <= len(node.expressions) <= most:
             raise invalid_query(f"Number of arguments does not match for function {name}")
@@ -258,3 +260,10 @@ class Calls(Aggregates):
         days = "range(0, greatest(0, CAST(gsql_v['b'] - gsql_v['a'] AS BIGINT) + 1))"
         listed = f"list_filter(list_transform({days}, lambda gsql_i: {made}), lambda gsql_d: gsql_d <= gsql_v['b'])"
         return f"list_transform([{bounds}], lambda gsql_v: {listed})[1]"
+
+
+def _rounds(argument: exp.Expression) -> bool:
+    """Whether it is `wide_number_mode => 'round'`."""
+    if not isinstance(argument, exp.Kwarg) or argument.name.lower() != "wide_number_mode":
+        return False
+    return isinstance(argument.expression, exp.Literal) and argument.expression.name.lower() == "round"
