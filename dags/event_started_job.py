@@ -43,19 +43,18 @@ Clear a task to run its job again.
 
 known = rules(settings())
 
+events = Asset(
+    "gcp_job_events",
+    watchers=[
+        AssetWatcher(name=name, trigger=trigger) for name, trigger in triggers(known, settings()).items()
+    ],
+)
+
 with DAG(
     "event_started_job",
     description="Start a job for each message or object that an event rule wants",
     doc_md=DOC,
-    schedule=[
-        Asset(
-            "gcp_job_events",
-            watchers=[
-                AssetWatcher(name=name, trigger=trigger)
-                for name, trigger in triggers(known, settings()).items()
-            ],
-        )
-    ],
+    schedule=[events],
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=25_000,  # nobody's job waits for another one's end
@@ -75,6 +74,7 @@ with DAG(
         task_id="start_batch",
         backend="batch",
         waits="run_batch",
+        inlets=[events],
         gcp_conn_id=settings().gcp_conn_id,
         pre_execute=refuse_unknown,
         retries=5,
@@ -94,6 +94,7 @@ with DAG(
         task_id="start_cloud_run",
         backend="cloud_run",
         waits="run_cloud_run",
+        inlets=[events],
         gcp_conn_id=settings().gcp_conn_id,
         pre_execute=refuse_unknown,
         retries=5,

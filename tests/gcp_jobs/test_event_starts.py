@@ -20,6 +20,7 @@ from gcp_jobs.operators.event_starts import EventStartsOperator, once
 from gcp_jobs.settings import settings
 
 pytestmark = pytest.mark.airflow
+DAG_FILE = Path(__file__).resolve().parents[2] / "dags" / "event_started_job.py"
 PLACE = ("local-project", "europe-west1")
 OPERATORS: dict[str, Any] = {"batch": BatchEventJobOperator, "cloud_run": CloudRunEventJobOperator}
 
@@ -132,3 +133,42 @@ def test_the_ledger_names_the_rule_and_the_publisher(go: Go) -> None:
 def test_of_one_identity_the_first_counts() -> None:
     found = once(iter([start("a", WHO="1"), start("b"), start("a", WHO="2")]))
     assert [(each.identity, each.env) for each in found] == [("a", {"WHO": "1"}), ("b", {})]
+
+
+def test_what_a_triggerer_stores_becomes_jobs_of_one_run_of_the_dag(
+    templates: None, airflow_db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow keeps the watcher, merges what was fired twice, and starts the DAG by itself."""
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.models.dag import DagModel
+    from airflow.models.trigger import Trigger
+    from airflow.triggers.base import TriggerEvent
+    from airflow.utils.session import create_session
+    from sqlalchemy import select, update
+
+    from gcp_jobs.triggers.intake import Starts
+    from tests.gcp_jobs.small_airflow import SmallAirflow
+
+    monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "only-for-this-test-" * 4)
+    rule = {"name": "says", "source": {"subscription": "says"}, "template": "say.yaml"}
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "says.yaml").write_text(json.dumps(rule))
+    bag = DagBag(str(DAG_FILE), bundle_path=DAG_FILE.parent, bundle_name="dags-folder")
+    SmallAirflow(bag.dags["event_started_job"])
+    with create_session() as session:
+        session.execute(
+            update(DagModel).where(DagModel.dag_id == "event_started_job").values(is_paused=False)
+        )
+    airflow = SmallAirflow(bag.dags["event_started_job"])  # a DAG that is paused has no watchers
+    with create_session() as session:
+        watching = session.scalars(select(Trigger).where(Trigger.classpath.contains("JobEventTrigger"))).all()
+        (trigger,) = [each for each in watching if each.assets]
+    for identities in (("s1", "s2"), ("s2", "s3")):
+        event = TriggerEvent(Starts(starts=[start(each).to_dict() for each in identities]))
+        Trigger.submit_event(trigger.id, event)
+    airflow.run()
+    assert airflow.states() == {
+        "success": 5,
+        "skipped": 1,
+    }  # two that start, three that wait; none on Cloud Run
+    assert len(jobs("event_started_job")) == 3

@@ -15,6 +15,7 @@ from airflow.sdk.execution_time.comms import ErrorResponse, TriggerDagRun
 from gcp_jobs.errors import GcpJobsError
 from gcp_jobs.event_rules.start import Start
 from gcp_jobs.operators.context import attempt_of
+from gcp_jobs.operators.event_backlog import payloads
 from gcp_jobs.operators.event_jobs import (
     BatchEventJobOperator,
     CloudRunEventJobOperator,
@@ -53,6 +54,8 @@ class EventStartsOperator(BaseOperator):
     :param backend: "batch" or "cloud_run".
     :param waits: id of the mapped task that waits for the jobs.
     :param gcp_conn_id: Airflow connection to Google Cloud.
+
+    Its `inlets` must be the assets that the DAG is scheduled on.
     """
 
     def __init__(
@@ -63,7 +66,7 @@ class EventStartsOperator(BaseOperator):
 
     def execute(self, context: "Context") -> list[dict[str, Any]]:
         """Start, and say what came of it."""
-        wanted = [start for start in once(starts_of(context)) if start.backend == self.backend]
+        wanted = [start for start in once(starts_of(context, self.backend)) if start.backend == self.backend]
         most = conf.getint("core", "max_map_length")
         for number, at in enumerate(range(most, len(wanted), most), start=1):
             self._hand_on(context, number, wanted[at : at + most])
@@ -105,16 +108,13 @@ class EventStartsOperator(BaseOperator):
         self.log.info("Run %s takes over %d events", message.run_id, len(starts))
 
 
-def starts_of(context: "Context") -> Iterator[Start]:
-    """Give what the run's asset events ask for, or its param `starts`.
+def starts_of(context: "Context", backend: str) -> Iterator[Start]:
+    """Give what the run's events ask for, or its param `starts`.
 
     :raises AirflowFailException: the param holds what is no start
     """
-    told: Mapping[Any, Sequence[Any]] = context.get("triggering_asset_events") or {}
-    for asset in told:
-        for event in told[asset]:
-            payload = (event.extra or {}).get("payload") or {}
-            yield from map(Start.from_dict, payload.get("starts", ()))
+    for payload in payloads(context, backend):
+        yield from map(Start.from_dict, payload.get("starts", ()))
     try:
         yield from map(Start.from_dict, context["params"].get("starts") or ())
     except ValueError as error:

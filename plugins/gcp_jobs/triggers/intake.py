@@ -7,6 +7,7 @@ in hand (its lease is kept), done with (if it is delivered again, it is acknowle
 import asyncio
 import json
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any
@@ -32,6 +33,7 @@ AT_ONCE = 100
 REMEMBERED = 50_000
 CLOSE_S = 3.0
 FULL_S = 0.05
+FLUSH_S = 15.0
 
 
 class Starts(dict[str, Any]):
@@ -65,8 +67,18 @@ class Intake(SharedStreamProducer):
         """Give what is to be started, and the ids of the messages behind it; for ever."""
         self._work(self._pull())
         self._work(self._renew())
+        last, busy = -FLUSH_S, False
         while True:
-            ready = [await self._ready.get()]
+            try:
+                async with asyncio.timeout(FLUSH_S if busy else None):
+                    ready = [await self._ready.get()]
+            except (
+                TimeoutError
+            ):  # an event of its own for what Airflow may have left behind (see event_backlog)
+                busy = False
+                yield Starts(starts=[]), ()
+                continue
+            busy, last = busy or time.monotonic() < last + FLUSH_S, time.monotonic()
             while len(ready) < AT_ONCE and not self._ready.empty():
                 ready.append(self._ready.get_nowait())
             for each in ready:
