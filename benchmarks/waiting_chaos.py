@@ -31,7 +31,7 @@ MESSAGES = {"drop": 0.05, "double": 0.2, "reorder": 0.75, "delay_s": 2.0}
 BURSTS = ("UNAVAILABLE", "RESOURCE_EXHAUSTED", "INTERNAL")
 TICKS = 10
 CANCELLED, SUCCEEDED = 0.1, 0.02  # shares; the others fail
-READS_A_S = 5_000  # no quota here: the pace that keeps to one would only make it long
+READS_A_S = 500  # there is no quota here, but thousands of reads at once would cost memory that no wait has
 PATIENCE_S = 900.0
 OUTPUT = ROOT / "build" / "chaos-waiting.json"
 

@@ -1,6 +1,8 @@
 """Which database the ledger is: the connection's, the laptop's file, or none; said clearly where it cannot be."""
 
 import json
+import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -108,3 +110,16 @@ def test_the_commands_show_what_there_is(
     assert main(["show", "nothing"]) == 1
     assert main(["upgrade"]) == 0
     assert capsys.readouterr().out.strip().endswith("nothing to do")
+
+
+def test_a_reader_who_has_seen_enough_is_no_error(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`... show RUN | head` ended in a traceback."""
+    place()
+    here = ledger()
+    assert here
+    here.write([run("e1")])
+    gone, ours = os.pipe()
+    os.close(gone)
+    with os.fdopen(ours, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert main(["show", "e1"]) == 0
