@@ -50,7 +50,9 @@ class Calls(Aggregates):
         if name not in PLAIN:
             raise unsupported(f"the function {name}")
         if name == "PARSE_JSON" and len(node.expressions) == 2 and _rounds(node.expressions[1]):
-            return self.macro("parse_json", node.expressions[:1])  # which rounds what no FLOAT64 holds exactly
+            return self.macro(
+                "parse_json", node.expressions[:1]
+            )  # which rounds what no FLOAT64 holds exactly
         fewest, most = PLAIN[name]
         if not fewest <= len(node.expressions) <= most:
             raise invalid_query(f"Number of arguments does not match for function {name}")
@@ -70,6 +72,17 @@ class Calls(Aggregates):
         if name not in PLAIN and not CALENDAR.fullmatch(name):
             raise unsupported(f"SAFE.{name}")
         return f"TRY({self.expr(call)})"
+
+    def _call_parse_json(self, node: exp.Expression) -> str:
+        text, *modes = node.expressions
+        mode = "exact"
+        for each in modes:
+            if not isinstance(each, exp.Kwarg) or not isinstance(each.expression, exp.Literal):
+                raise unsupported("PARSE_JSON with this wide_number_mode")
+            mode = each.expression.this
+        if mode not in ("exact", "round"):
+            raise invalid_query(f"Invalid wide_number_mode: {mode}")
+        return self.macro("parse_json", [text], literal(mode))
 
     # Conditions
 

@@ -7,11 +7,11 @@ from typing import Any
 from sqlglot import exp
 
 from gcp_emulator.bigquery.errors import duplicate, invalid, invalid_query, not_found, unsupported
-from gcp_emulator.bigquery.sql import datatypes, dialect, options
+from gcp_emulator.bigquery.sql import binding, datatypes, dialect, options
 from gcp_emulator.bigquery.sql.names import Resource, TableName, Translation
 from gcp_emulator.bigquery.sql.queries import Compiler
 from gcp_emulator.bigquery.sql.tables import parts_of, resolved
-from gcp_emulator.bigquery.types import Field, column, described, duck_type, quoted
+from gcp_emulator.bigquery.types import Field, column, duck_type, quoted
 
 COPIED = (
     "timePartitioning",
@@ -70,6 +70,8 @@ class Definitions:
         for each in properties:
             if isinstance(each, exp.LocationProperty):
                 told["location"] = options.value(each.this)
+        if self.names.catalog.location:  # a dataset is where the job runs that makes it
+            told.setdefault("location", self.names.catalog.location)
         steps = (f"CREATE SCHEMA {target.duckdb}",)
         return Translation("CREATE_SCHEMA", steps, target=target, ddl="CREATE", resource=told)
 
@@ -87,6 +89,10 @@ class Definitions:
             return Translation(kind, (), target=target, ddl="SKIP")
         if known is not None and not node.args.get("replace"):
             raise duplicate("Table", target.told)
+        if known is not None and ("view" in known or "materializedView" in known):
+            raise invalid_query(
+                f"{target.told} is not allowed for this operation because it is currently a VIEW."
+            )
         ddl = "REPLACE" if known is not None else "CREATE"
         told = {**self._copied(node, properties), **self._resource(properties)}
         if isinstance(node.this, exp.Schema):
@@ -151,9 +157,7 @@ class Definitions:
 
     def describe(self, text: str) -> list[Field]:
         """The fields that a query gives."""
-        cursor = self.names.session.cursor
-        cursor.execute(f"SELECT * FROM ({text}) LIMIT 0")
-        return described(cursor.description)
+        return binding.fields(self.names.session.cursor, text)
 
     def _copied(self, node: exp.Create, properties: list[exp.Expression]) -> Resource:
         """What LIKE, CLONE and COPY take over."""
@@ -331,6 +335,7 @@ class Definitions:
                     inner
                     for each in action.expressions
                     for inner in (each.expressions if isinstance(each, exp.Properties) else [each])
+                    if inner is not None  # SET OPTIONS() of nothing
                 ]
                 told |= self.options(listed)
             case exp.AlterColumn():

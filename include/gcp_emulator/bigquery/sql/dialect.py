@@ -1,5 +1,6 @@
 """GoogleSQL's grammar: sqlglot's, with every function left under the name that was written."""
 
+import logging
 from typing import Any, ClassVar, cast
 
 from sqlglot import exp
@@ -10,6 +11,7 @@ from sqlglot.tokenizer_core import Token
 
 from gcp_emulator.bigquery.errors import invalid_query
 
+logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of each statement that it leaves whole
 KEPT = ("ARRAY", "CAST", "SAFE_CAST", "EXTRACT", "NORMALIZE", "TRY_CAST", "STRING_AGG")
 
 

@@ -84,6 +84,7 @@ class Expressions(Calls):
 
     def named(self, path: Sequence[str], node: exp.Expression) -> str:
         """A column, a field of one, an alias or a script's variable."""
+        path = self._short(path)
         first = path[0]
         if first.upper() in PSEUDO:
             raise unsupported(f"the pseudo column {first}")
@@ -105,6 +106,13 @@ class Expressions(Calls):
         made = quoted(*path)
         return f"coalesce({made}, [])" if self._repeated(path) else made
 
+    def _short(self, path: Sequence[str]) -> Sequence[str]:
+        """`project.dataset.table.column` by the table's name, which is its alias."""
+        seen = {alias for scope in self.context.scopes for alias in scope.tables}
+        if path[0].lower() in seen:
+            return path
+        return next((path[at:] for at in (1, 2) if len(path) > at + 1 and path[at].lower() in seen), path)
+
     def _repeated(self, path: Sequence[str]) -> bool:
         """Whether this is surely an array of a stored table: a missing one is empty there."""
         lowered = [part.lower() for part in path]
@@ -122,6 +130,9 @@ class Expressions(Calls):
     def _dot(self, node: exp.Expression) -> str:
         if isinstance(node.expression, exp.Star):
             raise invalid_query("Dot-star is not allowed here")
+        inner = node.this
+        if isinstance(inner, exp.Parameter) and isinstance(inner.this, exp.Parameter):  # @@error.message
+            return self._system(f"{inner.this.this.name}.{node.expression.name}".lower(), node)
         if not isinstance(node.expression, exp.Identifier):
             raise unsupported(f"the function {node.sql('bigquery')}")
         return f"({self.expr(node.this)}).{quoted(node.expression.name)}"
@@ -133,9 +144,6 @@ class Expressions(Calls):
         if isinstance(node.this, exp.Parameter):
             return self._system(node.this.this.name.lower(), node)
         return parameters.value(self.context.names.parameters, node.this.name)
-
-    def _dotted_system(self, node: exp.Expression) -> str:
-        return self._system(node.sql("bigquery").removeprefix("@@").lower(), node)
 
     def _system(self, name: str, node: exp.Expression) -> str:
         names = self.context.names

@@ -31,7 +31,7 @@ PLAIN: Mapping[str, tuple[int, int]] = {
     # JSON
     "JSON_VALUE": (1, 2), "JSON_EXTRACT_SCALAR": (1, 2), "JSON_QUERY": (1, 2), "JSON_EXTRACT": (1, 2),
     "JSON_QUERY_ARRAY": (1, 2), "JSON_EXTRACT_ARRAY": (1, 2), "JSON_VALUE_ARRAY": (1, 2),
-    "JSON_EXTRACT_STRING_ARRAY": (1, 2), "PARSE_JSON": (1, 1), "TO_JSON": (1, 1), "TO_JSON_STRING": (1, 2),
+    "JSON_EXTRACT_STRING_ARRAY": (1, 2), "PARSE_JSON": (1, 2), "TO_JSON": (1, 1), "TO_JSON_STRING": (1, 2),
     "JSON_TYPE": (1, 1), "STRING": (1, 2), "INT64": (1, 1), "FLOAT64": (1, 1), "BOOL": (1, 1),
     "LAX_STRING": (1, 1), "LAX_INT64": (1, 1), "LAX_FLOAT64": (1, 1), "LAX_BOOL": (1, 1),
     # arrays

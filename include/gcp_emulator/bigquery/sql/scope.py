@@ -13,6 +13,7 @@ class Scope:
     open: bool = False
     aliases: dict[str, str] = field(default_factory=dict)  # SELECT's own, while HAVING or QUALIFY is compiled
     hidden: set[str] = field(default_factory=set)  # the SELECT list's own names, which WHERE does not see
+    filtered: set[str] = field(default_factory=set)  # columns that WHERE names
     lateral: list[str] = field(default_factory=list)  # FROM items so far, as DuckDB's SQL
 
 

@@ -130,6 +130,8 @@ class _Reader:
             return blocks[word](start)
         if word == "CREATE" and "PROCEDURE" in [self.word(ahead) for ahead in range(1, 5)]:
             raise unsupported("CREATE PROCEDURE")
+        if word in ("END", "ELSE", "ELSEIF", "EXCEPTION", "UNTIL", "THEN", "DO"):
+            raise self.error(f"Unexpected keyword {word}")
         if word == "CASE":
             raise unsupported("the CASE statement")
         while not self.done and self.word() != ";":

@@ -53,6 +53,8 @@ class Tables(Expressions):
 
     def sources(self, node: exp.Select, scope: Scope) -> str:
         source = node.args.get("from_")
+        if where := node.args.get("where"):
+            scope.filtered = {column.name.lower() for column in where.find_all(exp.Column)}
         if source is None:
             return ""
         made = self.source(source.this, scope)
@@ -125,7 +127,7 @@ class Tables(Expressions):
         session = names.session
         temporary = path[-1].lower() if len(path) == 1 or path[0].upper() == "_SESSION" else None
         if temporary in session.temporary:
-            scope.tables[alias.lower()] = _types(session.temporary[temporary])
+            scope.tables[alias.lower()] = field_types(session.temporary[temporary])
             return quoted("temp", "main", path[-1])
         if information.wanted(path):
             scope.open = True
@@ -134,9 +136,10 @@ class Tables(Expressions):
         if name.table.endswith("*"):
             return self._wildcard(name, scope, alias)
         found = names.catalog.need_table(*name)
+        _needs_filter(name, found, scope)
         if name not in self.context.references:
             self.context.references.append(name)
-        scope.tables[alias.lower()] = _types(found.get("schema", {}).get("fields", ()))
+        scope.tables[alias.lower()] = field_types(found.get("schema", {}).get("fields", ()))
         if view := found.get("view") or found.get("materializedView"):
             return self._view(name, str(view["query"]))
         return name.duckdb
@@ -305,6 +308,17 @@ class Tables(Expressions):
         return ", ".join([_star(table, without, replaced), *more])
 
 
+def _needs_filter(name: TableName, table: dict[str, Any], scope: Scope) -> None:
+    by = table.get("timePartitioning") or table.get("rangePartitioning") or {}
+    column = str(by.get("field") or "_PARTITIONTIME")
+    needed = table.get("requirePartitionFilter") or by.get("requirePartitionFilter")
+    if needed and column.lower() not in scope.filtered:
+        raise invalid_query(
+            f"Cannot query over table '{name.project}.{name.dataset}.{name.table}' without a filter over column(s) "
+            f"'{column}' that can be used for partition elimination"
+        )
+
+
 def _star(table: str, without: list[str], replaced: list[str]) -> str:
     made = f"{table}*" + (f" EXCLUDE ({', '.join(map(quoted, without))})" if without else "")
     return made + (f" REPLACE ({', '.join(replaced)})" if replaced else "")
@@ -316,7 +330,7 @@ def _unnest_title(node: exp.Expression) -> str:
     return str(columns[0].name if columns else alias.name if alias else "")
 
 
-def _types(fields: Any) -> dict[str, str]:
+def field_types(fields: Any) -> dict[str, str]:
     """Column -> type, with the fields of repeated records told as RECORD:a,b and those of records by their path."""
     made: dict[str, str] = {}
     for field in fields:
@@ -329,7 +343,7 @@ def _types(fields: Any) -> dict[str, str]:
         if children and repeated:
             made[name] = f"RECORD:{','.join(child['name'] for child in children)}"
         elif children:
-            made |= {f"{name}.{path}": of for path, of in _types(children).items()}
+            made |= {f"{name}.{path}": of for path, of in field_types(children).items()}
     return made
 
 

@@ -6,14 +6,13 @@ import duckdb
 from sqlglot import exp
 
 from gcp_emulator.bigquery.errors import invalid_query, unsupported
-from gcp_emulator.bigquery.sql import dialect
+from gcp_emulator.bigquery.sql import binding, dialect
 from gcp_emulator.bigquery.sql.ddl import Definitions
 from gcp_emulator.bigquery.sql.dml import Changes
 from gcp_emulator.bigquery.sql.faults import from_duckdb
 from gcp_emulator.bigquery.sql.names import Names, Statement, Translation
 from gcp_emulator.bigquery.sql.queries import Compiler
 from gcp_emulator.bigquery.sql.scope import Context
-from gcp_emulator.bigquery.types import described
 
 DEFINED: dict[type, str] = {exp.Create: "create", exp.Drop: "drop", exp.Alter: "alter"}
 CHANGED: dict[type, str] = {
@@ -54,10 +53,8 @@ def expression(text: str) -> str:
 def query(node: exp.Expression, context: Context) -> str:
     """A query, bound once: DuckDB says here what it cannot find."""
     text = Compiler(context).query(node)
-    cursor = context.names.session.cursor
-    cursor.execute(f"SELECT * FROM ({text}) LIMIT 0")
     seen: set[str] = set()
-    for field in described(cursor.description):
+    for field in binding.fields(context.names.session.cursor, text):
         if field["name"].lower() in seen:
             raise invalid_query(
                 f"Duplicate column names in the result are not supported. Found duplicate(s): {field['name']}"

@@ -7,7 +7,7 @@ CREATE MACRO _gsql.json_query_array
   (a VARCHAR, p VARCHAR) AS _gsql_json_array(a, p), (a VARCHAR) AS _gsql_json_array(a, '$'),
   (a JSON, p VARCHAR) AS CAST(_gsql_json_array(CAST(a AS VARCHAR), p) AS JSON[]), (a JSON) AS CAST(_gsql_json_array(CAST(a AS VARCHAR), '$') AS JSON[]);
 CREATE MACRO _gsql.json_value_array (a VARCHAR, p VARCHAR) AS _gsql_json_values(CAST(a AS VARCHAR), p), (a VARCHAR) AS _gsql_json_values(CAST(a AS VARCHAR), '$');
-CREATE MACRO _gsql.parse_json (a VARCHAR) AS CAST(_gsql_json_parse(a) AS JSON);
+CREATE MACRO _gsql.parse_json (a VARCHAR) AS CAST(_gsql_json_parse(a, 'exact') AS JSON), (a VARCHAR, m VARCHAR) AS CAST(_gsql_json_parse(a, m) AS JSON);
 CREATE MACRO _gsql.safe_parse_json (a VARCHAR) AS CAST(_gsql_json_safe_parse(a) AS JSON);
 CREATE MACRO _gsql.to_json(a) AS CAST(_gsql_json_text(CAST(to_json(a) AS VARCHAR), typeof(a), 'json') AS JSON);
 CREATE MACRO _gsql.to_json_string (a) AS _gsql_json_text(CAST(to_json(a) AS VARCHAR), typeof(a), 'text'),

@@ -5,8 +5,10 @@ https://cloud.google.com/bigquery/docs/reference/standard-sql/json_functions
 
 import base64
 import json
+import math
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -112,35 +114,35 @@ def _values(text: str, path: str) -> list[str | None] | None:
     return [_scalar(item) for item in value]
 
 
-def normal(value: Any) -> Any:
+def normal(value: Any, mode: str = "exact") -> Any:
     """As a JSON column keeps it: members in the order of their names, numbers normalised."""
     if isinstance(value, Number):
-        return number(value)
+        return number(value, mode)
     if isinstance(value, dict):
-        return {key: normal(value[key]) for key in sorted(value)}
-    return [normal(item) for item in value] if isinstance(value, list) else value
+        return {key: normal(value[key], mode) for key in sorted(value)}
+    return [normal(item, mode) for item in value] if isinstance(value, list) else value
 
 
-def number(text: Number) -> Number:
+def number(text: Number, mode: str) -> Number:
     if re.fullmatch(r"-?\d+", text) and -(2**63) <= int(text) < 2**64:
         return Number(int(text))
     made = float(text)
-    if float_text(made) != str(text) and float(float_text(made)) != made:
+    if mode == "exact" and math.isfinite(made) and Decimal(float_text(made)) != Decimal(text):
         raise Fault(f"Invalid input to PARSE_JSON: {text} does not fit a FLOAT64")
     written = float_text(made)
     return Number(written if re.search(r"[.en]", written) else f"{written}.0")
 
 
-def _parse(text: str) -> str:
+def _parse(text: str, mode: str) -> str:
     value = loaded(text)
     if value is MISSING:
         raise Fault(f"Invalid input to PARSE_JSON: syntax error in {text[:60]!r}")
-    return dumped(normal(value))
+    return dumped(normal(value, mode))
 
 
 def _safe_parse(text: str) -> str | None:
     try:
-        return _parse(text)
+        return _parse(text, "exact")
     except Fault:
         return None
 
@@ -303,7 +305,7 @@ FUNCTIONS = {
     "json_query": Udf(_query, _TEXT2, "VARCHAR"),
     "json_array": Udf(_array, _TEXT2, "VARCHAR[]"),
     "json_values": Udf(_values, _TEXT2, "VARCHAR[]"),
-    "json_parse": Udf(_parse, ("VARCHAR",), "VARCHAR"),
+    "json_parse": Udf(_parse, _TEXT2, "VARCHAR"),
     "json_safe_parse": Udf(_safe_parse, ("VARCHAR",), "VARCHAR"),
     "json_type": Udf(_type, ("VARCHAR",), "VARCHAR"),
     "json_scalar": Udf(_strict, _TEXT2, "VARCHAR"),
