@@ -67,7 +67,7 @@ class Executor:
             self._turn(translation.kind, translation.steps[0])
         elif translation.query is not None:
             self.step(translation.query)
-            outcome.fields = described(self.cursor.description)
+            outcome.fields = distinct(described(self.cursor.description))
             outcome.rows = self.cursor.fetchall()
         elif translation.target is None or translation.temporary:
             self._statement(translation, outcome)
@@ -81,6 +81,7 @@ class Executor:
         try:
             self.step(step)
             self.session.in_transaction = TRANSACTIONS[kind]
+            self._touch_later(committed=kind == "COMMIT_TRANSACTION")
         except duckdb.TransactionException as error:
             if kind == "COMMIT_TRANSACTION":
                 self.session.in_transaction = False
@@ -130,7 +131,8 @@ class Executor:
             self.records.drop_dataset(project, dataset)
         else:
             known = self.catalog.dataset(project, dataset) or {}
-            self.records.put_dataset(project, dataset, {**known, **told})
+            here = {"location": self.catalog.location} if self.catalog.location else {}
+            self.records.put_dataset(project, dataset, {**here, **known, **told})
 
     def put_table(self, name: Name, told: Resource) -> None:
         """Keep the resource of a table that was made anew; its columns are read from DuckDB."""
@@ -160,9 +162,22 @@ class Executor:
         known = (told.get("schema") or {}).get("fields") or ()
         return {"fields": merged(self.records.fields(name), known)}
 
+    def _touch_later(self, *, committed: bool) -> None:
+        """Of the tables that a transaction has changed, when it is over."""
+        names = sorted(self.session.touched)
+        self.session.touched.clear()
+        for name in names if committed else ():
+            with self.writing(name[0]), self.transaction():
+                self.touch(name)
+
     def touch(self, name: Name) -> None:
-        """The time of a table's last change, which DML moves too."""
-        if known := self.catalog.body(*name):
+        """The time of a table's last change, which DML moves too.
+
+        A transaction that is open leaves it to its end: two that only insert would else be in each other's way.
+        """
+        if self.session.in_transaction:
+            self.session.touched.add(name)
+        elif known := self.catalog.body(*name):
             self.records.put_table(name, known)
 
     @contextlib.contextmanager
@@ -206,6 +221,16 @@ def changes(kind: str, rows: list[tuple[Any, ...]]) -> dict[str, int]:
         done = Counter(str(action) for action, *_ in rows)
         return {name: done[verb] for verb, name in VERBS.items()}
     return {VERBS.get(kind, "deleted"): int(rows[0][0] or 0) if rows else 0}
+
+
+def distinct(fields: list[Field]) -> list[Field]:
+    """Refusal where two columns of a result have one name."""
+    seen = Counter(each["name"].lower() for each in fields)
+    twice = dict.fromkeys(each["name"] for each in fields if seen[each["name"].lower()] > 1)
+    if twice:
+        told = "Duplicate column names in the result are not supported. Found duplicate(s): "
+        raise errors.invalid_query(told + ", ".join(twice))
+    return fields
 
 
 def explained(error: Exception) -> Refusal:

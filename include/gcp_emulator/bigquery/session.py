@@ -21,6 +21,7 @@ class Session:
         self.variables: dict[str, Any] = {}
         self.temporary: dict[str, list[Field]] = {}
         self.in_transaction = False
+        self.touched: set[tuple[str, str, str]] = set()  # tables that the open transaction has changed
         self.aborted = False
         self.busy = threading.Lock()  # one statement at a time
 

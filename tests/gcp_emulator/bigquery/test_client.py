@@ -218,6 +218,30 @@ def test_a_session_keeps_temporary_tables_and_undoes_a_transaction(client, rows)
         run("SELECT 1")
 
 
+def test_transactions_that_only_insert_are_not_in_each_others_way(client, rows):
+    client.query("CREATE TABLE t (id INT64)").result()
+    inserts = "BEGIN TRANSACTION; INSERT INTO t (id) VALUES ({}); COMMIT TRANSACTION"
+    jobs = [client.query(inserts.format(number), job_retry=None) for number in range(8)]
+    for job in jobs:
+        job.result()
+    assert rows("SELECT COUNT(DISTINCT id) FROM t") == [(8,)]
+
+
+def test_a_script_that_fails_in_a_transaction_changes_nothing(client, rows):
+    client.query("CREATE TABLE t AS SELECT 1 AS id").result()
+    script = (
+        "BEGIN TRANSACTION; DELETE FROM t WHERE TRUE; INSERT INTO t (id) VALUES (1/0); COMMIT TRANSACTION"
+    )
+    with pytest.raises(BadRequest):
+        client.query(script).result()
+    assert rows("SELECT id FROM t") == [(1,)]
+
+
+def test_two_columns_of_one_name_are_refused(client):
+    with pytest.raises(BadRequest, match=r"Duplicate column names .*Found duplicate\(s\): a"):
+        client.query("SELECT 1 AS a, 2 AS a").result()
+
+
 def test_a_script_has_a_job_for_each_statement(client):
     job = client.query(
         "CREATE TEMP TABLE s AS SELECT 1 AS id; INSERT INTO s VALUES (2); SELECT COUNT(*) FROM s"
