@@ -14,7 +14,8 @@ cancels what nobody waits for. A point that never fires is red, and so is any wr
 
 The fast level's processes look for an earlier try's call for 3 s instead of 25, and believe a list after 1.2 s instead
 of 5: the emulator's lists lag by 0.4 s, and no call that is held outlives its caller's patience. Jobs of Cloud Run last
-2 s at least: the loser of two must live until it is found out.
+3 s at least: the loser of two must live until it is found out. On a busy machine all these are up to four times as
+long.
 
 On a real Airflow, a trigger that fires before the scheduler has read the end of the process that deferred fails the
 task (Airflow 3.3.2, its issues 71580 and 72716): all tasks have retries, so it shows as another try, which attaches.

@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks.chaos.cloud import GOING, ChaosCloud, Strike
 from benchmarks.chaos.judge import Deed, Tally, judged
+from benchmarks.chaos.load import stretched
 from benchmarks.chaos.plan import Act, Blow, Plan, plan
 from benchmarks.chaos.points import Point, points
 from benchmarks.chaos.recovery import Watch, summary
@@ -27,12 +28,11 @@ from laptop import environment
 from laptop.place import ROOT
 from laptop.progress import Progress
 
-SLOTS = 14
+SLOTS = 10
 RECORDED = 30
 RECONCILE_S, GRACE_S = 15.0, 5.0
 DRAIN_S = 150.0
 SETTLE_S, REACH_S = 1.2, 3.0
-BUSY, MOST_STRETCH = 4.0, 4.0
 BLOWS = {
     "worker": (Blow.KILL.value, Blow.GHOST.value, Blow.EVICT.value),
     "triggerer": (Blow.KILL.value, Blow.STALL.value),
@@ -118,11 +118,6 @@ class House:
     stretch: float
 
 
-def stretched() -> float:
-    """By how much all takes longer on a machine that is busy with something else: 1 on a quiet one."""
-    return min(MOST_STRETCH, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1) / BUSY))
-
-
 @contextmanager
 def house(folder: Path) -> Iterator[House]:
     """Build one; it ends with all that it started."""
@@ -170,7 +165,9 @@ class _Course:
         with Watch(self._cloud) as watch, ThreadPoolExecutor(SLOTS) as pool:
             try:
                 found = self._record(pool)
-                striker = Striker(self._cloud, found, self._terms.seed, self._strike)
+                striker = Striker(
+                    self._cloud, found, self._terms.seed, self._strike, late_s=1.6 * REACH_S * self._stretch
+                )
                 with Weather(self._cloud, self._terms.seed, self._away):
                     striker.start()
                     lives = [pool.submit(self._lives) for _ in range(SLOTS)]

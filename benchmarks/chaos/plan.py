@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 LONG_S = 600.0
-SECONDS = {"batch": (0.2, 3.0), "cloud_run": (2.5, 4.5)}  # a loser of two must live until it is found out
+SECONDS = {"batch": (0.2, 3.0), "cloud_run": (3.0, 5.0)}  # a loser of two must live until it is found out
 
 
 class Act(StrEnum):

@@ -23,6 +23,7 @@ from benchmarks.airflow_stack import (
 )
 from benchmarks.chaos.cloud import ChaosCloud
 from benchmarks.chaos.judge import Deed
+from benchmarks.chaos.load import stretched
 from benchmarks.chaos.plan import Act
 from benchmarks.embedded_cloud import embedded
 from benchmarks.hazards_world import SETTINGS
@@ -34,13 +35,13 @@ from laptop.progress import Progress
 WAYS = ("batch_deferred", "run_deferred", "batch_sync", "run_sync")
 OVER = ("success", "failed")
 LONG_S, SHORT_S = 600.0, (6.0, 12.0)
+HEARTBEAT_S = 20
 ALIVE_S = 14.0  # until a component that was started again does its work
 ROLES = {SCHEDULER: "worker", TRIGGERER: "triggerer"}
 PATHS = ("benchmarks/end_to_end_site", "plugins")
 MINE = {
     **SETTINGS,
     "AIRFLOW__CORE__PARALLELISM": "10",
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
     "GCP_JOBS_SWEEP_SECONDS": "10",
     "GCP_JOBS_LIST_SECONDS": "5",
     "GCP_JOBS_API_PATIENCE_SECONDS": "60",
@@ -297,7 +298,7 @@ def real(seed: int, progress: Progress) -> Iterator[RealAirflow]:
         told.sink()
         dags = ROOT / "benchmarks" / "chaos" / "dags"
         stack = ending.enter_context(
-            RolesStack(place, cloud.exports, dags, MINE | _topic(cloud.exports), progress)
+            RolesStack(place, cloud.exports, dags, MINE | _of(cloud.exports), progress)
         )
         stack.rows("ALTER ROLE CURRENT_USER SET idle_in_transaction_session_timeout = '20s'")
         here = RealAirflow(stack, told, random.Random(seed))
@@ -309,8 +310,12 @@ def real(seed: int, progress: Progress) -> Iterator[RealAirflow]:
         yield here
 
 
-def _topic(exports: Any) -> dict[str, str]:
-    return {"GCP_JOBS_STATUS_TOPIC": exports["GCP_JOBS_STATUS_TOPIC"]}
+def _of(exports: Any) -> dict[str, str]:
+    """The topic, and a patience with tasks' heartbeats that suits the machine: else all are reset all the time."""
+    return {
+        "GCP_JOBS_STATUS_TOPIC": exports["GCP_JOBS_STATUS_TOPIC"],
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(int(HEARTBEAT_S * stretched())),
+    }
 
 
 def deeds(here: RealAirflow) -> Sequence[Deed]:

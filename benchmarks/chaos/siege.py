@@ -20,7 +20,7 @@ from benchmarks.chaos.weather import Weather
 
 from laptop.progress import Progress
 
-AT_ONCE = 10
+AT_ONCE = 8
 RECORDED = 12
 ARMED = 4
 STRIKES_A_MINUTE = 7.0

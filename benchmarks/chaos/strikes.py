@@ -17,7 +17,7 @@ FEW = 5
 PATIENCE_S = 6.0  # a point that nobody comes to makes room for another, and is tried again later
 POLL_S = 0.4
 MOMENT_S = 0.03
-LATE_S = (0.0, 5.0)
+LATE_S = 5.0
 
 
 @dataclass
@@ -26,6 +26,7 @@ class Striker:
 
     :param order: the points, to be gone through again and again
     :param ready: whether a point may be armed now
+    :param late_s: at most how late the call of a try that was given up goes through
     :param armed: hears of a point that has been armed, to see to it that somebody comes there
     """
 
@@ -36,6 +37,7 @@ class Striker:
     armed_at_once: int = ARMED
     ready: Callable[[Point], bool] = lambda _: True
     patience_s: float = PATIENCE_S
+    late_s: float = LATE_S
     armed: Callable[[Point], None] = lambda _: None
     fired: Counter[Point] = field(default_factory=Counter)
     struck: list[tuple[float, Point, Strike]] = field(default_factory=list)
@@ -109,7 +111,7 @@ class Striker:
         if (
             hit and point.blow == Blow.GHOST
         ):  # its call goes through when the next try has begun, or even started a job
-            threading.Timer(self._dice.uniform(*LATE_S), self._let_go, (strike.fault,)).start()
+            threading.Timer(self._dice.uniform(0, self.late_s), self._let_go, (strike.fault,)).start()
         else:
             self.cloud.remove(strike.fault)  # lets go of the call, where its caller lives on
 

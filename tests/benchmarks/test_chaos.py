@@ -27,6 +27,7 @@ def undisturbed(plan: Plan) -> bool:
     return plan.act is Act.NOTHING and not plan.exit
 
 
+NIGHTS = 4
 CASES: dict[str, Terms] = {
     "": Terms(7, 18, 40, calls=(*STARTS, *WAITS, *FOLLOWS),
               only=("*RunJob*", "*CreateJob*kill", "triggerer*before*", "worker*Get*answered*")),
@@ -62,8 +63,9 @@ def test_whatever_dies_each_attempt_has_one_job_and_the_right_verdict(here: Hous
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("safeguard", [name for name in CASES if name])
 def test_a_safeguard_that_is_taken_out_is_missed(here: House, safeguard: str) -> None:
-    found = fast(here, replace(CASES[safeguard], without=safeguard, all_points=False), Progress())
-    assert found.tally.red, found.told()
+    terms = replace(CASES[safeguard], without=safeguard, all_points=False)
+    nights = (fast(here, replace(terms, seed=terms.seed + 10 * n), Progress()) for n in range(NIGHTS))
+    assert any(night.tally.red for night in nights)  # a busy machine gets few strikes into one of them
 
 
 def test_each_safeguard_has_a_night() -> None:
