@@ -158,7 +158,7 @@ def main() -> None:
         if wanted:
             bursts(side, source, wanted, asked.per_minute, rows, progress)
     if asked.killed:
-        for side in ("ours", "stock"):
+        for side in ("ours", *(["stock"] if asked.stock else [])):
             with_kills(side, asked.killed, asked.per_minute, rows, progress)
     show(rows)
     (ROOT / "build").mkdir(exist_ok=True)

@@ -87,7 +87,7 @@ class Running:
         self.starts: list[dict[str, Any]] = []
         self.at: list[float] = []
         self.unconfirmed: list[int] = []
-        self.confirming = True
+        self.confirming, self.empty = True, 0
 
     @property
     def ids(self) -> list[str]:
@@ -98,6 +98,7 @@ class Running:
         shared = self.manager.subscribe(trigger_id=1, trigger=self.trigger, key=key)
         async for event in self.trigger.filter_shared_stream(shared):
             self.starts += event.payload["starts"]
+            self.empty += not event.payload["starts"]
             self.at += [time.monotonic()] * len(event.payload["starts"])
             seq = self.manager.bind_pending_event(trigger_id=1, key=key)
             assert seq is not None
@@ -238,11 +239,12 @@ def test_poison_stays_where_it_is_while_nobody_can_bury_it(
 def test_a_burst_is_taken_at_the_set_rate_and_none_is_lost(post: Post) -> None:
     async def story() -> None:
         post.orders(0, 900)
+        began = time.monotonic()
         async with running(post, per_minute=9_000, in_hand=200) as here:
             await here.until(lambda: len(here.starts) == 900, 60)
             await here.until(lambda: not here.unconfirmed)
         assert sorted(map(int, here.ids)) == list(range(900))
-        took = here.at[-1] - here.at[0]
+        took = here.at[-1] - began
         assert took > (900 - 300 - 100) / 150  # a burst of two seconds' worth and one pull, then the rate
 
     asyncio.run(story())
@@ -280,3 +282,19 @@ def test_a_subscription_that_is_deleted_is_told_of_and_works_again_when_it_retur
     assert len(told) == 1
     assert f"gcloud pubsub subscriptions create {post.subscription}" in told[0]
     assert "Events come through" in caplog.text
+
+
+def test_after_a_burst_comes_an_event_for_what_airflow_may_have_left_behind(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "FLUSH_S", 2.0)
+
+    async def story() -> None:
+        async with running(post) as here:
+            post.orders(0, 1)
+            await here.until(lambda: here.ids == ["0"])
+            post.orders(1, 1)
+            await here.until(lambda: here.ids == ["0", "1"])
+            await here.until(lambda: here.empty == 1)
+
+    asyncio.run(story())
