@@ -96,7 +96,10 @@ SURROUNDINGS = (
         "an unwritable database",
         "container, exit code 5",
         r"DUCKDB_PATH=/proc/breeds\.duckdb",
-        env={"GCP_JOBS_INGESTION_DUCKDB_PATH": "/proc/breeds.duckdb"},
+        env={
+            "GCP_JOBS_INGESTION_DESTINATION": "duckdb",
+            "GCP_JOBS_INGESTION_DUCKDB_PATH": "/proc/breeds.duckdb",
+        },
     ),
     Fault(
         "a missing secret",
