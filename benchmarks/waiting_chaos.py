@@ -119,15 +119,18 @@ def _burst(control: Control, count: int, seed: int) -> None:
 
 
 def _end(control: Control, channel: Any, jobs: list[tuple[str, str]], groups: list[str], seed: int) -> None:
+    from google.api_core import exceptions as google
+    from google.api_core.retry import Retry, if_exception_type
     from google.cloud import batch_v1
     from google.cloud.batch_v1.services.batch_service.transports import BatchServiceGrpcTransport
 
     api = batch_v1.BatchServiceClient(transport=BatchServiceGrpcTransport(channel=channel))
+    again = Retry(predicate=if_exception_type(google.Cancelled, google.ServiceUnavailable, google.Aborted))
     stopped = [name for (name, _), group in zip(jobs, groups, strict=True) if group == "c"]
     for tick in range(TICKS):
         control.let_fail(f"f{tick}.")
         for name in stopped[tick::TICKS]:
-            api.cancel_job(batch_v1.CancelJobRequest(name=name))
+            api.cancel_job(batch_v1.CancelJobRequest(name=name), retry=again)
         if tick % 3 == 1:
             _burst(control, len(jobs), seed + tick)
         time.sleep(0.5)
