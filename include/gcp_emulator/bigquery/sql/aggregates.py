@@ -11,7 +11,7 @@ from gcp_emulator.bigquery.sql.known import AGGREGATES, NAVIGATION, NUMBERING
 from gcp_emulator.bigquery.sql.scope import Context
 
 NATIVE = {
-    "MIN": "min", "MAX": "max", "ANY_VALUE": "any_value", "LOGICAL_AND": "bool_and", "LOGICAL_OR": "bool_or",
+    "MAX": "max", "ANY_VALUE": "any_value", "LOGICAL_AND": "bool_and", "LOGICAL_OR": "bool_or",
     "STDDEV": "stddev_samp", "STDDEV_SAMP": "stddev_samp", "STDDEV_POP": "stddev_pop", "VARIANCE": "var_samp",
     "VAR_SAMP": "var_samp", "VAR_POP": "var_pop", "CORR": "corr", "COVAR_POP": "covar_pop",
     "COVAR_SAMP": "covar_samp", "BIT_AND": "bit_and", "BIT_OR": "bit_or", "BIT_XOR": "bit_xor", "MAX_BY": "arg_max",
@@ -106,8 +106,8 @@ class Aggregates:
                 return _typed("narrow", [f"sum({distinct}{first}){over}"])
             case "AVG":
                 return _typed("average", [f"sum({distinct}{first}){over}", f"count({distinct}{first}){over}"])
-            case "MIN" | "MAX" if told.distinct:
-                return f"{name.lower()}({first}){over}"
+            case "MIN":  # NaN is the largest to DuckDB; to BigQuery it goes through
+                return _typed("smallest", [f"min({first}){over}", f"max({first}){over}"])
             case "APPROX_COUNT_DISTINCT":
                 return f"count(DISTINCT {first}){over}"
             case "APPROX_QUANTILES":

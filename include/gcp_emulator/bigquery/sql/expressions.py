@@ -8,6 +8,7 @@ from sqlglot import exp
 from gcp_emulator.bigquery.errors import invalid_query, unsupported
 from gcp_emulator.bigquery.sql import datatypes, parameters
 from gcp_emulator.bigquery.sql.calls import Calls
+from gcp_emulator.bigquery.sql.functions import SCHEMA
 from gcp_emulator.bigquery.types import literal, quoted
 
 BINARY: dict[type[exp.Expression], str] = {
@@ -45,6 +46,8 @@ class Expressions(Calls):
         kind = type(node)
         if kind in BINARY:
             self._no_text(node)
+            if mixed := self._mixed(node):
+                return mixed
             return self.macro(BINARY[kind], [node.this, node.expression])
         if kind in COMPARED:
             return self._compared(node, *COMPARED[kind])
@@ -62,6 +65,19 @@ class Expressions(Calls):
         ):
             sign = SIGNS[BINARY[type(node)]]
             raise invalid_query(f"No matching signature for operator {sign} for argument types: STRING")
+
+    def _mixed(self, node: exp.Expression) -> str:
+        """Arithmetic of a literal with a point and something else, whose type says the literal's; "" for other."""
+        left, right = node.this, node.expression
+        at = next((at for at, side in enumerate((left, right)) if _pointed(side)), None)
+        if at is None or isinstance((right, left)[at], exp.Literal):
+            return ""
+        constant = (left, right)[at].this
+        pair = f"CAST('{constant}' AS DOUBLE), CAST('{constant}' AS DECIMAL(38,9))"
+        sides = ["gsql_v", "gsql_v"]
+        sides[at] = f"{SCHEMA}.literal_for(gsql_v, {pair})"
+        call = f"{SCHEMA}.{quoted(BINARY[type(node)])}({', '.join(sides)})"
+        return f"list_transform([{self.expr((right, left)[at])}], lambda gsql_v: {call})[1]"
 
     def _compared(self, node: exp.Expression, macro: str, swapped: bool) -> str:
         left, right = node.this, node.expression
@@ -366,6 +382,14 @@ class Expressions(Calls):
 
     def query(self, node: exp.Expression) -> str:
         raise NotImplementedError
+
+
+def _pointed(node: exp.Expression) -> bool:
+    return (
+        isinstance(node, exp.Literal)
+        and not node.is_string
+        and re.fullmatch(r"\d*\.\d*", node.this) is not None
+    )
 
 
 def _start(node: exp.Expression) -> int:

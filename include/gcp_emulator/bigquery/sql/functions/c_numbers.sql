@@ -3,6 +3,8 @@
 CREATE MACRO _gsql.checked
   (a) AS a, (a BIGINT) AS a, (a DECIMAL(38,9)) AS a, (a INTERVAL) AS a, (a TIMESTAMP) AS a, (a TIMESTAMPTZ) AS a, (a DATE) AS a, (a TIME) AS a,
   (a DOUBLE) AS list_transform([a], lambda gsql_v: CASE WHEN isinf(gsql_v) THEN _gsql.fail_double('Floating point overflow') ELSE gsql_v END)[1];
+-- A literal with a point is a NUMERIC beside a NUMERIC, else a FLOAT64.
+CREATE MACRO _gsql.literal_for (o, a, b) AS a, (o BIGINT, a, b) AS a, (o DOUBLE, a, b) AS a, (o DECIMAL(38,9), a, b) AS b;
 CREATE MACRO _gsql.plus
   (a, b) AS a + b, (a BIGINT, b BIGINT) AS a + b, (a DECIMAL(38,9), b DECIMAL(38,9)) AS a + b,
   (a DATE, b BIGINT) AS a + CAST(b AS INTEGER), (a BIGINT, b DATE) AS b + CAST(a AS INTEGER),

@@ -14,6 +14,8 @@ CREATE MACRO _gsql.array_concat(l) AS CASE WHEN list_count(l) = len(l) THEN flat
 CREATE MACRO _gsql.narrow
   (a HUGEINT) AS list_transform([a], lambda gsql_v: CASE WHEN gsql_v BETWEEN -9223372036854775808 AND 9223372036854775807 THEN CAST(gsql_v AS BIGINT)
     WHEN gsql_v IS NOT NULL THEN _gsql.fail('int64 overflow: SUM') END)[1], (a DOUBLE) AS a, (a DECIMAL(38,9)) AS CAST(a AS DECIMAL(38,9)), (a INTERVAL) AS a;
+CREATE MACRO _gsql.smallest (a, b) AS a, (a BIGINT, b BIGINT) AS a, (a DECIMAL(38,9), b DECIMAL(38,9)) AS a,
+  (a DOUBLE, b DOUBLE) AS CASE WHEN isnan(b) THEN b ELSE a END;
 CREATE MACRO _gsql.average
   (s HUGEINT, n BIGINT) AS CAST(s AS DOUBLE) / nullif(n, 0), (s DOUBLE, n BIGINT) AS s / nullif(n, 0),
   (s DECIMAL(38,9), n BIGINT) AS _gsql.over_numeric(s, nullif(n, 0));

@@ -30,9 +30,9 @@ _DATED = {
 _CLOCK = {
     "HOUR": "hour({x})",
     "MINUTE": "minute({x})",
-    "SECOND": "epoch_us({x}) // 1000000 % 60",
-    "MILLISECOND": "epoch_us({x}) // 1000 % 1000",
-    "MICROSECOND": "epoch_us({x}) % 1000000",
+    "SECOND": "second({x})",
+    "MILLISECOND": "(epoch_us({x}) % 1000000 + 1000000) % 1000000 // 1000",
+    "MICROSECOND": "(epoch_us({x}) % 1000000 + 1000000) % 1000000",
 }
 
 
