@@ -1,6 +1,7 @@
 """Runs what GoogleSQL statements become, with the resources that belong to it, all or nothing."""
 
 import contextlib
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from gcp_emulator.bigquery.session import Session
 from gcp_emulator.bigquery.types import Field, described
 from gcp_emulator.json_api import Refusal
 
+logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 VERBS = {"INSERT": "inserted", "UPDATE": "updated", "DELETE": "deleted"}
 DML = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE_TABLE"})
@@ -234,9 +236,13 @@ def distinct(fields: list[Field]) -> list[Field]:
 
 
 def explained(error: Exception) -> Refusal:
-    """Whatever went wrong in a job, as its error."""
+    """Whatever went wrong, as its caller hears of it.
+
+    What nobody has foreseen is no internalError: clients try those again for ten minutes.
+    """
     if isinstance(error, Refusal):
         return error
     if isinstance(error, duckdb.Error):
         return errors.from_duckdb(error)
-    return Refusal(500, "internalError", f"{type(error).__name__}: {error}")
+    logger.error("BigQuery: unforeseen", exc_info=error)
+    return errors.unsupported(f"this ({type(error).__name__}: {error})")

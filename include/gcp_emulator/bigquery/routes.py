@@ -99,9 +99,7 @@ class BigQueryRoutes:
         service = await self._service()
 
         def run() -> Answer:
-            import duckdb
-
-            from gcp_emulator.bigquery import errors
+            from gcp_emulator.bigquery.executor import explained
             from gcp_emulator.bigquery.methods.call import Call
             from gcp_emulator.bigquery.methods.table import METHODS
 
@@ -114,8 +112,8 @@ class BigQueryRoutes:
             )
             try:
                 answer: Answer = METHODS[name](service, call)
-            except duckdb.Error as error:
-                raise errors.from_duckdb(error) from error
+            except Exception as error:  # the edge: a 500 would be tried again for minutes
+                raise explained(error) from error
             return answer
 
         return await self._thread(run)
