@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from sqlglot import exp
 
 from gcp_emulator.bigquery.errors import duplicate, invalid, invalid_query, not_found, unsupported
-from gcp_emulator.bigquery.sql import binding, datatypes, dialect, options
+from gcp_emulator.bigquery.sql import binding, dialect, options
+from gcp_emulator.bigquery.sql.alter import Alterations
 from gcp_emulator.bigquery.sql.names import Resource, TableName, Translation
-from gcp_emulator.bigquery.sql.queries import Compiler
 from gcp_emulator.bigquery.sql.tables import parts_of, resolved
 from gcp_emulator.bigquery.types import Field, column, duck_type, quoted
 
@@ -21,20 +20,12 @@ COPIED = (
     "description",
     "requirePartitionFilter",
 )
-ALTERED = re.compile(
-    r"(?is)\s*(TABLE|SCHEMA)\s+(IF\s+EXISTS\s+)?(\S+)\s+(?:ALTER\s+COLUMN\s+(\S+)\s+)?SET\s+OPTIONS\s*(\(.*\))\s*"
-)
 PROPERTIES = (exp.Property, exp.LocationProperty, exp.PartitionedByProperty, exp.ClusterProperty, exp.LikeProperty,
               exp.TemporaryProperty, exp.MaterializedProperty)  # fmt: skip
 
 
-class Definitions:
+class Definitions(Alterations):
     """Translates one DDL statement."""
-
-    def __init__(self, compiler: Compiler, text: str) -> None:
-        self.compiler = compiler
-        self.names = compiler.context.names
-        self.text = text
 
     def create(self, node: exp.Create) -> Translation:
         properties = list(node.args["properties"].expressions) if node.args.get("properties") else []
@@ -57,11 +48,8 @@ class Definitions:
 
     # Datasets
 
-    def _dataset(self, path: Sequence[str]) -> TableName:
-        return TableName(path[-2] if len(path) > 1 else self.names.project, path[-1], "")
-
     def _create_schema(self, node: exp.Create, properties: list[exp.Expression]) -> Translation:
-        target = self._dataset(_path(node.this))
+        target = self.dataset(_path(node.this))
         if self.names.catalog.dataset(target.project, target.dataset):
             if node.args.get("exists"):
                 return Translation("CREATE_SCHEMA", (), target=target, ddl="SKIP")
@@ -244,14 +232,6 @@ class Definitions:
             told["timePartitioning"] = {**made.get("timePartitioning", {}), **told["timePartitioning"]}
         return {**made, **told}
 
-    def options(self, properties: Sequence[exp.Expression]) -> Resource:
-        told = options.resource(properties)
-        if isinstance(told.get("expirationTime"), exp.Expression):
-            cursor = self.names.session.cursor
-            row = cursor.execute(f"SELECT epoch_ms({self.compiler.expr(told['expirationTime'])})").fetchone()
-            told["expirationTime"] = str(row[0]) if row else None
-        return told
-
     # DROP
 
     def drop(self, node: exp.Drop) -> Translation:
@@ -283,7 +263,7 @@ class Definitions:
         return Translation(f"DROP_{word}", steps, target=target, ddl="DROP")
 
     def _drop_schema(self, node: exp.Drop) -> Translation:
-        target = self._dataset(_path(node.this))
+        target = self.dataset(_path(node.this))
         found = self.names.catalog.dataset(target.project, target.dataset)
         if found is None:
             if node.args.get("exists"):
@@ -295,116 +275,6 @@ class Definitions:
             raise refused
         steps = (f"DROP SCHEMA {target.duckdb} CASCADE",)
         return Translation("DROP_SCHEMA", steps, target=target, ddl="DROP")
-
-    # ALTER
-
-    def alter(self, node: exp.Alter) -> Translation:
-        target = resolved(parts_of(node.this), self.names)
-        kind = f"ALTER_{node.args.get('kind') or 'TABLE'}"
-        found = self.names.catalog.table(*target)
-        if found is None and node.args.get("exists"):
-            return Translation(kind, (), target=target, ddl="SKIP")
-        found = found or self.names.catalog.need_table(*target)
-        steps: list[str] = []
-        told: Resource = {}
-        for action in node.args["actions"]:
-            self._action(action, target, found, steps, told)
-        return Translation(kind, tuple(steps), target=target, ddl="ALTER", resource=told)
-
-    def _action(
-        self, action: exp.Expression, target: TableName, found: Resource, steps: list[str], told: Resource
-    ) -> None:
-        before = f"ALTER TABLE {target.duckdb}"
-        fields = {field["name"].lower(): field for field in found.get("schema", {}).get("fields", ())}
-        noted = told.setdefault("schema", {"fields": []})["fields"]
-        match action:
-            case exp.ColumnDef():
-                self._add_column(action, before, fields, steps, noted)
-            case exp.Drop():
-                exists = "IF EXISTS " if action.args.get("exists") else ""
-                steps.append(f"{before} DROP COLUMN {exists}{quoted(action.this.name)}")
-            case exp.RenameColumn():
-                old, new = action.this.name, action.args["to"].name
-                noted.append({**fields.get(old.lower(), {}), "name": new})
-                steps.append(f"{before} RENAME COLUMN {quoted(old)} TO {quoted(new)}")
-            case exp.AlterRename():
-                told["tableReference"] = {"tableId": action.this.name}
-                steps.append(f"{before} RENAME TO {quoted(action.this.name)}")
-            case exp.AlterSet():
-                listed = [
-                    inner
-                    for each in action.expressions
-                    for inner in (each.expressions if isinstance(each, exp.Properties) else [each])
-                    if inner is not None  # SET OPTIONS() of nothing
-                ]
-                told |= self.options(listed)
-            case exp.AlterColumn():
-                self._alter_column(action, before, fields, steps, noted)
-            case exp.AddConstraint():
-                keys = action.find(exp.PrimaryKey)
-                if keys is not None:
-                    told["tableConstraints"] = {
-                        "primaryKey": {"columns": [each.name for each in keys.expressions]}
-                    }
-            case _:
-                raise unsupported(f"ALTER TABLE {action.sql('bigquery')}")
-
-    def _add_column(
-        self, action: exp.ColumnDef, before: str, fields: dict[str, Any], steps: list[str], noted: list[Field]
-    ) -> None:
-        field = options.column(action)
-        if field["name"].lower() in fields and action.args.get("exists"):
-            return
-        if field["name"].lower() in fields:
-            raise invalid_query(f"Column already exists: {field['name']}")
-        if field["mode"] == "REQUIRED":
-            raise invalid_query(f"Cannot add required columns to an existing table: {field['name']}")
-        noted.append(field)
-        steps.append(f"{before} ADD COLUMN {quoted(field['name'])} {duck_type(field)}")
-
-    def _alter_column(
-        self,
-        action: exp.AlterColumn,
-        before: str,
-        fields: dict[str, Any],
-        steps: list[str],
-        noted: list[Field],
-    ) -> None:
-        name = action.this.name
-        if name.lower() not in fields:
-            raise invalid_query(f"Column not found: {name}")
-        if action.args.get("drop") and action.args.get("allow_null"):
-            noted.append({**fields[name.lower()], "mode": "NULLABLE"})
-            steps.append(f"{before} ALTER COLUMN {quoted(name)} DROP NOT NULL")
-        elif kind := action.args.get("dtype"):
-            noted.append({**fields[name.lower()], **datatypes.field(name, kind)})
-            steps.append(f"{before} ALTER COLUMN {quoted(name)} SET DATA TYPE {datatypes.duckdb(kind)}")
-        else:
-            raise unsupported(f"ALTER TABLE .. {action.sql('bigquery')}")
-
-    def command(self, text: str) -> Translation | None:
-        """ALTER .. SET OPTIONS of a column or a dataset, which the grammar does not know."""
-        found = ALTERED.fullmatch(text)
-        if not found:
-            return None
-        kind, exists, path, title, listed = found.groups()
-        made = dialect.parsed(f"CREATE TABLE x (a INT64) OPTIONS {listed}")
-        told = self.options(made.args["properties"].expressions)
-        table = dialect.parsed(f"SELECT * FROM {path}").find(exp.Table)
-        parts = parts_of(table) if table is not None else []
-        if kind.upper() == "SCHEMA":
-            target = self._dataset(parts)
-            if not exists:
-                self.names.catalog.need_dataset(target.project, target.dataset)
-            return Translation("ALTER_SCHEMA", (), target=target, ddl="ALTER", resource=told)
-        target = resolved(parts, self.names)
-        known = self.names.catalog.need_table(*target)
-        fields = known.get("schema", {}).get("fields", ())
-        field = next((each for each in fields if each["name"].lower() == title.strip("`").lower()), None)
-        if field is None:
-            raise invalid_query(f"Column not found: {title}")
-        told = {"schema": {"fields": [{**field, **told}]}}
-        return Translation("ALTER_TABLE", (), target=target, ddl="ALTER", resource=told)
 
 
 def _temp(target: TableName) -> str:

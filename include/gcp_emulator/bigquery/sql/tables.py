@@ -7,24 +7,11 @@ from sqlglot import exp
 
 from gcp_emulator.bigquery.errors import invalid_query, not_found, unsupported
 from gcp_emulator.bigquery.sql import dialect, information
-from gcp_emulator.bigquery.sql.expressions import Expressions
 from gcp_emulator.bigquery.sql.names import Names, TableName
 from gcp_emulator.bigquery.sql.scope import Context, Scope
+from gcp_emulator.bigquery.sql.unnest import Unnested, unnest_title
 from gcp_emulator.bigquery.types import literal, quoted
 
-SCALAR_CALLS = frozenset(
-    [
-        "GENERATE_ARRAY",
-        "GENERATE_DATE_ARRAY",
-        "SPLIT",
-        "REGEXP_EXTRACT_ALL",
-        "JSON_VALUE_ARRAY",
-        "JSON_QUERY_ARRAY",
-        "JSON_EXTRACT_ARRAY",
-        "JSON_EXTRACT_STRING_ARRAY",
-        "TO_CODE_POINTS",
-    ]
-)
 ALLOWED = frozenset(["this", "db", "catalog", "alias", "joins", "pivots", "ordinality", "expressions"])
 
 
@@ -48,7 +35,7 @@ def resolved(path: list[str], names: Names) -> TableName:
     return TableName(*names.default_dataset, path[0])
 
 
-class Tables(Expressions):
+class Tables(Unnested):
     """Compiles FROM into DuckDB's, noting in the scope what can be seen."""
 
     def sources(self, node: exp.Select, scope: Scope) -> str:
@@ -89,7 +76,7 @@ class Tables(Expressions):
         if isinstance(node, exp.Table):
             return self._table(node, scope)
         if isinstance(node, exp.Unnest):
-            return self._unnest(node, scope)
+            return self.unnested(node, scope)
         if isinstance(node, exp.Subquery):
             text = f"({self.query(node.this)})"
             scope.open = True
@@ -117,7 +104,7 @@ class Tables(Expressions):
         if len(path) > 1 and path[0].lower() in scope.tables:  # FROM t, t.array_column
             column = exp.Column(this=exp.to_identifier(path[-1]), table=exp.to_identifier(path[0]))
             alias_node = exp.TableAlias(columns=[exp.to_identifier(alias)])
-            return self._unnest(exp.Unnest(expressions=[column], alias=alias_node), scope)
+            return self.unnested(exp.Unnest(expressions=[column], alias=alias_node), scope)
         text = self.named_table(path, alias, scope)
         return self._pivoted(text, node, alias)
 
@@ -171,69 +158,6 @@ class Tables(Expressions):
         scope.open = True
         scope.lateral.append(alias)
         return f"({' UNION ALL BY NAME '.join(made)})"
-
-    # UNNEST
-
-    def _unnest(self, node: exp.Unnest, scope: Scope) -> str:
-        if len(node.expressions) != 1:
-            raise unsupported("UNNEST of several arrays")
-        array = node.expressions[0]
-        text = self.expr(array)
-        title = _unnest_title(node)
-        fields = self._fields(array)
-        offset = node.args.get("offset")
-        ordinal = offset.name if isinstance(offset, exp.Identifier) else "offset" if offset else ""
-        own = title or f"unnest_{len(scope.tables)}"
-        if not title and fields is None:
-            raise unsupported("UNNEST without an alias of an array whose type is not plain")
-        scope.tables[own.lower()] = {
-            own.lower(): "RECORD" if fields else "",
-            **({ordinal.lower(): "INTEGER"} if ordinal else {}),
-        }
-        if not title and fields:  # its fields are columns
-            listed = ", ".join(f"u.{quoted(each)} AS {quoted(each)}" for each in fields)
-            scope.tables[own.lower()] = {each.lower(): "" for each in fields}
-            inner = f"SELECT u AS {quoted('__u')}, {listed}"
-            more = f", i - 1 AS {quoted(ordinal)}" if ordinal else ""
-            return f"({inner}{more} FROM unnest({text}) WITH ORDINALITY AS t(u, i)) AS {quoted(own)}"
-        if ordinal:
-            listed = f"u AS {quoted(own)}, i - 1 AS {quoted(ordinal)}"
-            return f"(SELECT {listed} FROM unnest({text}) WITH ORDINALITY AS t(u, i)) AS {quoted(own)}"
-        return f"(SELECT u AS {quoted(own)} FROM unnest({text}) AS t(u)) AS {quoted(own)}"
-
-    def _fields(self, array: exp.Expression) -> list[str] | None:
-        """The fields of an array's structs, [] for an array of plain values, None if that cannot be told."""
-        if isinstance(array, exp.Paren):
-            return self._fields(array.this)
-        if isinstance(array, exp.Array) and array.expressions:
-            first = array.expressions[0]
-            if isinstance(first, exp.Anonymous) and first.name.upper() == "STRUCT":
-                return [self.title(item) or f"_field_{at}" for at, item in enumerate(first.expressions, 1)]
-            return (
-                [] if isinstance(first, exp.Literal | exp.Cast | exp.Neg | exp.Null | exp.Boolean) else None
-            )
-        if isinstance(array, exp.Cast) and array.args["to"].this == exp.DataType.Type.ARRAY:
-            kind = array.args["to"].expressions[0]
-            if kind.this == exp.DataType.Type.STRUCT:
-                return [each.name for each in kind.expressions if isinstance(each, exp.ColumnDef)]
-            return []
-        if isinstance(array, exp.Anonymous) and array.name.upper() in SCALAR_CALLS:
-            return []
-        if isinstance(array, exp.Parameter):
-            return []
-        if isinstance(array, exp.Column):
-            return self._column_fields(array)
-        return None
-
-    def _column_fields(self, node: exp.Column) -> list[str] | None:
-        wanted = [part.name.lower() for part in node.parts]
-        for scope in reversed(self.context.scopes):
-            for alias, columns in scope.tables.items():
-                path = wanted[1:] if wanted[0] == alias and len(wanted) > 1 else wanted
-                kind = columns.get(".".join(path))
-                if kind:
-                    return kind.removeprefix("RECORD:").split(",") if kind.startswith("RECORD:") else []
-        return None
 
     # PIVOT
 
@@ -292,8 +216,8 @@ class Tables(Expressions):
         """BigQuery's star gives the fields of structs that are unnested."""
         more: list[str] = []
         for node in [each.this for each in select.args.get("joins") or ()] + [select.args["from_"].this]:
-            fields = self._fields(node.expressions[0]) if isinstance(node, exp.Unnest) else []
-            alias = _unnest_title(node)
+            fields = self.array_fields(node.expressions[0]) if isinstance(node, exp.Unnest) else []
+            alias = unnest_title(node)
             if fields is None:
                 raise unsupported("SELECT * over UNNEST of an array whose type is not plain")
             if fields and not alias:
@@ -322,12 +246,6 @@ def _needs_filter(name: TableName, table: dict[str, Any], scope: Scope) -> None:
 def _star(table: str, without: list[str], replaced: list[str]) -> str:
     made = f"{table}*" + (f" EXCLUDE ({', '.join(map(quoted, without))})" if without else "")
     return made + (f" REPLACE ({', '.join(replaced)})" if replaced else "")
-
-
-def _unnest_title(node: exp.Expression) -> str:
-    alias = node.args.get("alias")
-    columns = alias.args.get("columns") if alias else None
-    return str(columns[0].name if columns else alias.name if alias else "")
 
 
 def field_types(fields: Any) -> dict[str, str]:
