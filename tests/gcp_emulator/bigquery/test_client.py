@@ -157,7 +157,7 @@ def test_a_dry_run_tells_the_schema_and_does_nothing(client, rows):
     assert (job.total_bytes_processed, [each.table_id for each in job.referenced_tables]) == (0, ["t"])
     client.query("DELETE FROM t WHERE TRUE", QueryJobConfig(dry_run=True))
     assert rows("SELECT id FROM t") == [(1,)]
-    with pytest.raises(BadRequest, match=r"\bno\b"):
+    with pytest.raises(BadRequest, match="Unrecognized name: no"):
         client.query("SELECT no FROM t", QueryJobConfig(dry_run=True))
 
 
