@@ -49,10 +49,6 @@ class Calls(Aggregates):
             return self._calendar(name, node.expressions)
         if name not in PLAIN:
             raise unsupported(f"the function {name}")
-        if name == "PARSE_JSON" and len(node.expressions) == 2 and _rounds(node.expressions[1]):
-            return self.macro(
-                "parse_json", node.expressions[:1]
-            )  # which rounds what no FLOAT64 holds exactly
         fewest, most = PLAIN[name]
         if not fewest <= len(node.expressions) <= most:
             raise invalid_query(f"Number of arguments does not match for function {name}")
@@ -77,9 +73,10 @@ class Calls(Aggregates):
         text, *modes = node.expressions
         mode = "exact"
         for each in modes:
-            if not isinstance(each, exp.Kwarg) or not isinstance(each.expression, exp.Literal):
+            named = isinstance(each, exp.Kwarg) and each.name.lower() == "wide_number_mode"
+            if not named or not isinstance(each.expression, exp.Literal):
                 raise unsupported("PARSE_JSON with this wide_number_mode")
-            mode = each.expression.this
+            mode = each.expression.this.lower()
         if mode not in ("exact", "round"):
             raise invalid_query(f"Invalid wide_number_mode: {mode}")
         return self.macro("parse_json", [text], literal(mode))
@@ -273,10 +270,3 @@ class Calls(Aggregates):
         days = "range(0, greatest(0, CAST(gsql_v['b'] - gsql_v['a'] AS BIGINT) + 1))"
         listed = f"list_filter(list_transform({days}, lambda gsql_i: {made}), lambda gsql_d: gsql_d <= gsql_v['b'])"
         return f"list_transform([{bounds}], lambda gsql_v: {listed})[1]"
-
-
-def _rounds(argument: exp.Expression) -> bool:
-    """Whether it is `wide_number_mode => 'round'`."""
-    if not isinstance(argument, exp.Kwarg) or argument.name.lower() != "wide_number_mode":
-        return False
-    return isinstance(argument.expression, exp.Literal) and argument.expression.name.lower() == "round"

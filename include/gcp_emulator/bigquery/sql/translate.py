@@ -66,6 +66,7 @@ def query(node: exp.Expression, context: Context) -> str:
 def _selected(node: exp.Expression, context: Context) -> Translation:
     if str(node.args.get("kind") or "").upper() == "VALUE":
         raise unsupported("SELECT AS VALUE as the outermost query")
+    node.set("kind", None)  # AS STRUCT: the answer has the fields as columns
     made = query(node, context)
     return Translation("SELECT", (made,), query=made)
 

@@ -276,6 +276,7 @@ RIGHT: list[tuple[str, Any]] = [
     ("TO_JSON_STRING(CAST(NULL AS INT64))", "null"),
     ("JSON '{\"a\": {\"b\": 3}}'['a']['b']", "3"),
     ("SAFE.PARSE_JSON('{')", None),
+    ("PARSE_JSON('12345678901234567890123', wide_number_mode => 'round')", "1.2345678901234568e+22"),
     # arrays
     ("[10, 20, 30][OFFSET(1)]", 20),
     ("[10, 20, 30][ORDINAL(1)]", 10),
@@ -363,6 +364,7 @@ WRONG = [
     ("DATE_TRUNC(DATE '2020-01-01', FORTNIGHT)", "A valid date part name is required"),
     ("STRING(JSON '10')", "The provided JSON input is not a string"),
     ("PARSE_JSON('{')", "Invalid input to PARSE_JSON"),
+    ("PARSE_JSON('12345678901234567890123')", "does not fit a FLOAT64"),
     ("SELECT", "Syntax error"),
 ]
 
