@@ -2,8 +2,9 @@
 
 `python benchmarks/ingest.py` takes the records of $BREEDS_JSON (else of the shipped sample), repeats them to each
 number of --records, and loads them over HTTP into DuckDB: by the plain pipeline (benchmarks/plain_ingest.py), by the
-ingestion container's, and by the latter from one array without pages. Each load is a process of its own in the
-container's own environment; the API is another one and does not count.
+ingestion container's, and by the latter from one array without pages; then once more by the container's into the
+embedded BigQuery. Each load is a process of its own in the container's own environment; API and BigQuery are others
+and do not count, but for the time that they take.
 """
 
 import argparse
@@ -14,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,14 +29,16 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "include")]
 
-from benchmarks import measure  # noqa: E402
+from benchmarks import adc, measure  # noqa: E402
 from breeds_api.process import served  # noqa: E402
 from breeds_api.records import SAMPLE  # noqa: E402
+from gcp_emulator import process  # noqa: E402
 
 IMAGE = ROOT / "include" / "images" / "dlt_ingestion"
 LIMIT_MIB = 512  # the container's memory
 PAGE_SIZE = 5_000
-PLAIN, OURS, ARRAY = "plain", "ours", "ours, one array"
+PLAIN, OURS, ARRAY, BIGQUERY = "plain", "ours", "ours, one array", "ours, BigQuery"
+PROJECT = "local-project"
 TELL_EVERY_S = 4.0
 
 console = Console(highlight=False, width=110)
@@ -66,12 +71,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench-ingest.json")
     options = parser.parse_args(arguments)
     source = Path(os.environ.get("BREEDS_JSON") or SAMPLE).resolve()
-    console.print(
-        f"records of {source.name}, repeated; both sides over HTTP into DuckDB, {os.cpu_count()} cores"
-    )
+    console.print(f"records of {source.name}, repeated; all sides over HTTP, {os.cpu_count()} cores")
     python = _environment()
     results = [
-        _load(side, records, source, python) for records in options.records for side in (PLAIN, OURS, ARRAY)
+        _load(side, records, source, python)
+        for records in options.records
+        for side in (PLAIN, OURS, ARRAY, BIGQUERY)
     ]
     _show(results)
     problems = _problems(results)
@@ -114,7 +119,9 @@ def _load(side: str, records: int, source: Path, python: str) -> Result:
         watched = folder / "task"
         watched.mkdir()
         command, environment = _side(side, python, url, database, watched / "scratch")
-        measured = measure.run(command, environment, watched, tell)
+        with ExitStack() as cloud:
+            exports = cloud.enter_context(_bigquery(folder, database)) if side == BIGQUERY else {}
+            measured = measure.run(command, environment | exports, watched, tell)
         rows, digest = _content(database)
     stages = json.loads(measured.output.splitlines()[-1])["stage_seconds"] if side != PLAIN else {}
     return Result(
@@ -128,6 +135,20 @@ def _load(side: str, records: int, source: Path, python: str) -> Result:
         digest=digest,
         stage_seconds=stages,
     )
+
+
+@contextmanager
+def _bigquery(folder: Path, database: Path) -> Iterator[dict[str, str]]:
+    """What makes a load land in an emulator's BigQuery; its file is at `database` afterwards."""
+    account = f"ingestion@{PROJECT}.iam.gserviceaccount.com"
+    with adc.granted(account, PROJECT) as identity, process.start(state=folder / "cloud") as cloud:
+        host = cloud["env"]["BIGQUERY_EMULATOR_HOST"]
+        yield identity | {
+            "DESTINATION": "bigquery",
+            "GCP_PROJECT_ID": PROJECT,
+            "BIGQUERY_EMULATOR_HOST": host,
+        }
+    (folder / "cloud" / "bigquery" / f"{PROJECT}.duckdb").rename(database)
 
 
 def _side(
@@ -199,7 +220,7 @@ def _problems(results: list[Result]) -> list[str]:
 
 
 def _show(results: list[Result]) -> None:
-    table = Table(title="Dog breeds into DuckDB")
+    table = Table(title="Dog breeds into DuckDB and BigQuery")
     for heading in (
         "records",
         "side",
@@ -246,6 +267,8 @@ def _write(results: list[Result], output: Path, source: Path) -> None:
         "source": source.name,
         "peak_mib_1m_array": round(_of(results, ARRAY, largest).peak_mib, 1),
         "records_per_s_1m_array": round(_of(results, ARRAY, largest).per_second),
+        "peak_mib_1m_bigquery": round(_of(results, BIGQUERY, largest).peak_mib, 1),
+        "records_per_s_1m_bigquery": round(_of(results, BIGQUERY, largest).per_second),
         "loads": [asdict(result) for result in results],
     }
     output.parent.mkdir(parents=True, exist_ok=True)
