@@ -101,7 +101,9 @@ class Striker:
             self.armed(point)
 
     def _hit(self, point: Point, strike: Strike) -> None:
-        if point.when is When.ANSWERED:
+        if (
+            point.when is When.ANSWERED and self.fired[point]
+        ):  # the first time at once: it may be a process' last call
             time.sleep(self._dice.uniform(0, MOMENT_S))
         hit = self.strike(point, strike)
         if hit:
