@@ -29,7 +29,7 @@ DATASETS = {"GCP_JOBS_INGESTION_DATASET": "dog_breeds_raw", "GCP_JOBS_TABLES_DAT
 REPORTS = f"{PROJECT}-reports"
 OURS_BY_DEFAULT = DATASETS | {
     "GCP_JOBS_LOG_SETTLE_SECONDS": "0.5",  # the emulator shows a line as soon as it is written
-    DESTINATION: "duckdb",
+    DESTINATION: "bigquery",
 }
 FOREIGN_ENDINGS = ("_EMULATOR_HOST",)
 LIVE_API = "GCP_JOBS_INGESTION_API_BASE_URL"
