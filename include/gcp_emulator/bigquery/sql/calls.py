@@ -12,6 +12,7 @@ from gcp_emulator.bigquery.sql.functions.strings import groups
 from gcp_emulator.bigquery.sql.known import AGGREGATES, MACRO, NAVIGATION, NUMBERING, PLAIN, SAFE
 from gcp_emulator.bigquery.types import literal, quoted
 
+COLUMN = re.compile(r'"[^"]+"(\."[^"]+")*')
 LEAVES = (exp.Literal, exp.Boolean, exp.Null, exp.RawString)
 CALENDAR = re.compile(r"(DATE|DATETIME|TIMESTAMP|TIME)_(ADD|SUB|DIFF|TRUNC)")
 OVERFLOWN = frozenset(["DAY", "WEEK", "MONTH", "QUARTER", "YEAR"])
@@ -26,7 +27,7 @@ class Calls(Aggregates):
         made = [self.expr(node) for node in arguments]
         varying = [at for at, node in enumerate(arguments) if not isinstance(node, LEAVES)]
         name = f"{SCHEMA}.{quoted(name)}"
-        if not varying:
+        if all(COLUMN.fullmatch(made[at]) for at in varying):  # also: a join by columns stays a hash join
             return f"{name}({', '.join([*made, *more])})"
         if len(varying) == 1:
             held, passed = made[varying[0]], {varying[0]: "gsql_v"}
