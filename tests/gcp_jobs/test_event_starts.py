@@ -145,9 +145,9 @@ def test_what_a_triggerer_stores_becomes_jobs_of_one_run_of_the_dag(
     from airflow.triggers.base import TriggerEvent
     from airflow.utils.session import create_session
     from sqlalchemy import select, update
+    from tests.gcp_jobs.small_airflow import SmallAirflow
 
     from gcp_jobs.triggers.intake import Starts
-    from tests.gcp_jobs.small_airflow import SmallAirflow
 
     monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "only-for-this-test-" * 4)
     rule = {"name": "says", "source": {"subscription": "says"}, "template": "say.yaml"}
