@@ -34,7 +34,7 @@ def one(name: str) -> None:
     seen = GCSObjectExistenceSensor(
         task_id="seen", bucket="bench-events", object=name, deferrable=True, poke_interval=5.0
     )
-    made = job(name)
+    made: Any = job(name)  # what a task gives is its operator's argument
     run = CloudBatchSubmitJobOperator(
         task_id="run", project_id="local-project", region="europe-west1", deferrable=True,
         job_name="stock-object-{{ ti.map_index }}-{{ params.first }}", job=made,

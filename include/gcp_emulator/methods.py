@@ -291,4 +291,5 @@ def _full(package: str, name: str) -> str:
 
 
 METHODS = tuple(read(TABLE))
-JSON_METHODS: set[str] = set()  # storage.objects.get and the like, which have no gRPC: JsonApi adds what it serves
+# storage.objects.get and the like, which have no gRPC: JsonApi adds what it serves
+JSON_METHODS: set[str] = set()
