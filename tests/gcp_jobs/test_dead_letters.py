@@ -162,6 +162,9 @@ def test_poison_messages_are_looked_at_and_stay_where_they_are(emulator: Any, un
     topic, name = "projects/local-project/topics/letters", "projects/local-project/subscriptions/letters"
     publisher.create_topic(name=topic)
     subscriber.create_subscription(types.Subscription(name=name, topic=topic))
-    publisher.publish(topic=topic, messages=[types.PubsubMessage(data=b"\xff")])
-    assert until(lambda: poison.messages(name, access))[0]["bytes"] == "1"
+    publisher.publish(
+        topic=topic, messages=[types.PubsubMessage(data=b"\xff", attributes={"gcp_jobs_reason": "no JSON"})]
+    )
+    found = until(lambda: poison.messages(name, access))[0]
+    assert (found["bytes"], found["reason"]) == ("1", "no JSON")
     assert len(until(lambda: poison.messages(name, access))) == 1

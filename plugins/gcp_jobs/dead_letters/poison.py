@@ -2,7 +2,7 @@
 
 Google moves them there by the dead-letter policy of the subscription that they came through. Our own streams have
 none: they only hint that a job has changed, and its state is read anyway. So what they cannot read is counted and
-acknowledged.
+acknowledged. Events that start no job are published there by us, with the reason.
 """
 
 from typing import Any
@@ -13,6 +13,7 @@ from gcp_jobs.clients import Access
 
 MOST = 100
 _SOURCE = "CloudPubSubDeadLetterSourceSubscription"  # https://cloud.google.com/pubsub/docs/handling-failures
+REASON, CAME_BY = "gcp_jobs_reason", "gcp_jobs_subscription"  # attributes of what we publish there
 _CONSUMER = "roles/pubsub.subscriber on the subscription"
 
 
@@ -40,7 +41,8 @@ def messages(subscription: str, access: Access) -> list[dict[str, str]]:
 def _brief(message: Any) -> dict[str, str]:
     return {
         "id": message.message_id,
-        "from": message.attributes.get(_SOURCE, ""),
+        "from": message.attributes.get(_SOURCE) or message.attributes.get(CAME_BY, ""),
+        "reason": message.attributes.get(REASON, "") or "none given",
         "published": message.publish_time.isoformat() if message.publish_time else "",
         "bytes": str(len(message.data)),
     }

@@ -84,7 +84,9 @@ class DeadLettersOperator(BaseOperator):
         many = f"{len(found)}{' or more' if len(found) == poison.MOST else ''}"
         self.log.info("%s messages lie in %s", many, name)
         for message in found:
-            self.log.info("message %(id)s of %(published)s, %(bytes)s bytes, from %(from)s", message)
+            self.log.info(
+                "message %(id)s of %(published)s, %(bytes)s bytes, from %(from)s: %(reason)s", message
+            )
         return {"messages": len(found)}
 
     def _replay(

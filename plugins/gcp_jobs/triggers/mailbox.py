@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gcp_jobs.clients import Access, async_client
+from gcp_jobs.dead_letters.poison import CAME_BY, REASON
 from gcp_jobs.errors import NotFound
 from gcp_jobs.event_rules.event import Event
 from gcp_jobs.event_rules.judge import Poison
@@ -111,9 +112,9 @@ def chunks(ids: Sequence[str]) -> Iterator[list[str]]:
 def _labelled(event: Event, why: Poison) -> dict[str, str]:
     """The event's own attributes, and ours: why it is there, and where it came from."""
     said: Mapping[str, str] = {
-        "gcp_jobs_reason": why.reason,
+        REASON: why.reason,
         "gcp_jobs_rule": why.rule,
-        "gcp_jobs_subscription": event.subscription,
+        CAME_BY: event.subscription,
         "gcp_jobs_message_id": event.id,
         "gcp_jobs_published": event.published,
     }
