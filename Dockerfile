@@ -8,7 +8,7 @@ RUN useradd --uid 50000 --gid 0 --create-home emulator \
  && install -d -o 50000 -g 0 -m 0775 /opt/gcp_jobs /opt/environments /data /state
 WORKDIR /opt/gcp_jobs
 COPY requirements.txt constraints.txt ./
-RUN names='^(dockerfile-parse|duckdb|google-cloud-(batch|logging|pubsub|run|secret-manager)|google-crc32c|googleapis-common-protos|grpcio|lark|pydantic|sqlglot|starlette|typer|uv|uvicorn)==' \
+RUN names='^(dockerfile-parse|duckdb|google-cloud-(batch|logging|monitoring|pubsub|run|secret-manager)|google-crc32c|googleapis-common-protos|grpcio|lark|pydantic|sqlglot|starlette|typer|uv|uvicorn)==' \
  && { grep -E "$names" requirements.txt; echo numpy; echo pytz; } >emulator.txt \
  && pip install --no-cache-dir --quiet -r emulator.txt -c constraints.txt
 COPY --chown=50000:0 include include

@@ -41,8 +41,6 @@ Clear a task to run its job again.
 | Job failed | see the table of DAG `batch_job` |
 """
 
-BACKENDS = (("batch", "Batch", BatchEventJobOperator), ("cloud_run", "Cloud Run", CloudRunEventJobOperator))
-
 known = rules(settings())
 
 events = Asset(
@@ -72,24 +70,43 @@ with DAG(
     },
     tags=["events"],
 ):
-    for backend, name, waits in BACKENDS:
-        start = EventStartsOperator(
-            task_id=f"start_{backend}",
-            backend=backend,
-            waits=f"run_{backend}",
-            inlets=[events],
-            gcp_conn_id=settings().gcp_conn_id,
-            pre_execute=refuse_unknown,
-            retries=5,
-            retry_delay=timedelta(seconds=10),
-            max_active_tis_per_dag=1,
-            priority_weight=1_000,
-            weight_rule="absolute",
-            doc_md=f"Begins the events' jobs on {name}; a retry finds those that are there.",
-        )
-        waits.partial(
-            task_id=f"run_{backend}",
-            gcp_conn_id=settings().gcp_conn_id,
-            map_index_template="{{ task.wanted.identity[-100:] }}",
-            doc_md=f"Waits for the job of one event, on {name}.",
-        ).expand(start=start.output)
+    start_batch = EventStartsOperator(
+        task_id="start_batch",
+        backend="batch",
+        waits="run_batch",
+        inlets=[events],
+        gcp_conn_id=settings().gcp_conn_id,
+        pre_execute=refuse_unknown,
+        retries=5,
+        retry_delay=timedelta(seconds=10),
+        max_active_tis_per_dag=1,
+        priority_weight=1_000,
+        weight_rule="absolute",
+        doc_md="Begins the events' jobs on Batch; a retry finds those that are there.",
+    )
+    BatchEventJobOperator.partial(
+        task_id="run_batch",
+        gcp_conn_id=settings().gcp_conn_id,
+        map_index_template="{{ task.wanted.identity[-100:] }}",
+        doc_md="Waits for the job of one event, on Batch.",
+    ).expand(start=start_batch.output)
+    start_cloud_run = EventStartsOperator(
+        task_id="start_cloud_run",
+        backend="cloud_run",
+        waits="run_cloud_run",
+        inlets=[events],
+        gcp_conn_id=settings().gcp_conn_id,
+        pre_execute=refuse_unknown,
+        retries=5,
+        retry_delay=timedelta(seconds=10),
+        max_active_tis_per_dag=1,
+        priority_weight=999,
+        weight_rule="absolute",
+        doc_md="Begins the events' jobs on Cloud Run; a retry finds those that are there.",
+    )
+    CloudRunEventJobOperator.partial(
+        task_id="run_cloud_run",
+        gcp_conn_id=settings().gcp_conn_id,
+        map_index_template="{{ task.wanted.identity[-100:] }}",
+        doc_md="Waits for the job of one event, on Cloud Run.",
+    ).expand(start=start_cloud_run.output)

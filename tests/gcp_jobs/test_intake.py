@@ -215,7 +215,7 @@ def test_poison_goes_to_the_dead_letters_with_its_reason_and_holds_nothing_up(po
 def test_poison_stays_where_it_is_while_nobody_can_bury_it(
     post: Post, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "AGAIN_S", 0)
+    monkeypatch.setattr(intake, "AGAIN_S", 2)  # time enough to make the topic and its subscription
 
     async def story() -> None:
         post.publisher.delete_topic(topic=post.letters)

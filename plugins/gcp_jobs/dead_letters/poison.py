@@ -10,10 +10,10 @@ from typing import Any
 from gcp_jobs import clients
 from gcp_jobs.backends.refusal import explained
 from gcp_jobs.clients import Access
+from gcp_jobs.event_rules.judge import CAME_BY, REASON
 
 MOST = 100
 _SOURCE = "CloudPubSubDeadLetterSourceSubscription"  # https://cloud.google.com/pubsub/docs/handling-failures
-REASON, CAME_BY = "gcp_jobs_reason", "gcp_jobs_subscription"  # attributes of what we publish there
 _CONSUMER = "roles/pubsub.subscriber on the subscription"
 
 

@@ -12,6 +12,7 @@ from gcp_jobs.event_rules.start import Start
 from gcp_jobs.event_rules.values import Misfit, find, read
 
 HOUR_S = 3_600.0
+REASON, CAME_BY = "gcp_jobs_reason", "gcp_jobs_subscription"  # attributes of an event that is dead-lettered
 
 
 class Poison(Exception):

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gcp_jobs.clients import Access, async_client
-from gcp_jobs.dead_letters.poison import CAME_BY, REASON
 from gcp_jobs.errors import NotFound
 from gcp_jobs.event_rules.event import Event
-from gcp_jobs.event_rules.judge import Poison
+from gcp_jobs.event_rules.judge import CAME_BY, REASON, Poison
 
 PULL_S = 30.0  # Google answers an empty pull after some time; the emulator after ten seconds
 CALL_S = 30.0

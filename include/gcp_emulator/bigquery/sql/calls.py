@@ -12,6 +12,7 @@ from gcp_emulator.bigquery.sql.functions.strings import groups
 from gcp_emulator.bigquery.sql.known import AGGREGATES, MACRO, NAVIGATION, NUMBERING, PLAIN, SAFE
 from gcp_emulator.bigquery.types import literal, quoted
 
+COMPARISONS = frozenset(["eq", "ne", "lt", "le"])
 COLUMN = re.compile(r'"[^"]+"(\."[^"]+")*')
 LEAVES = (exp.Literal, exp.Boolean, exp.Null, exp.RawString)
 CALENDAR = re.compile(r"(DATE|DATETIME|TIMESTAMP|TIME)_(ADD|SUB|DIFF|TRUNC)")
@@ -23,11 +24,13 @@ class Calls(Aggregates):
 
     def macro(self, name: str, arguments: Sequence[exp.Expression], *more: str) -> str:
         """A macro's call. Its arguments are bound once, before it: an overloaded macro binds them several times,
-        and does not see the type of an aggregate."""
+        and does not see the type of an aggregate. Columns that are compared stay, so that DuckDB can join by hash;
+        elsewhere they must not: in an UNNEST of a FROM, DuckDB loses sight of them."""
         made = [self.expr(node) for node in arguments]
         varying = [at for at, node in enumerate(arguments) if not isinstance(node, LEAVES)]
+        compared = name in COMPARISONS and all(COLUMN.fullmatch(made[at]) for at in varying)
         name = f"{SCHEMA}.{quoted(name)}"
-        if all(COLUMN.fullmatch(made[at]) for at in varying):  # also: a join by columns stays a hash join
+        if not varying or compared:
             return f"{name}({', '.join([*made, *more])})"
         if len(varying) == 1:
             held, passed = made[varying[0]], {varying[0]: "gsql_v"}

@@ -201,6 +201,7 @@ QUERIES: list[tuple[str, list[tuple[Any, ...]]]] = [
     ("SELECT id, t, o FROM e.orders, UNNEST(tags) AS t WITH OFFSET AS o ORDER BY o", [(1, "x", 0), (1, "y", 1)]),
     ("SELECT id, i.sku FROM e.orders, UNNEST(items) AS i WHERE i.n > 2 ORDER BY id", [(1, "t"), (2, "s")]),
     ("SELECT id, sku FROM e.orders, UNNEST(items) WHERE n = 5", [(2, "s")]),
+    ("SELECT id, w FROM (SELECT 1 AS id, 'a,b' AS s), UNNEST(SPLIT(s, ',')) AS w ORDER BY w", [(1, "a"), (1, "b")]),
     ("SELECT o.id, i.n FROM e.orders AS o, o.items AS i WHERE id = 2", [(2, 5)]),
     ("SELECT i.* FROM e.orders AS o, UNNEST(o.items) AS i WHERE o.id = 2", [("s", 5)]),
     ("SELECT id, i.n FROM e.orders LEFT JOIN UNNEST(items) AS i WHERE id = 3", [(3, None)]),
