@@ -8,6 +8,7 @@ import pytest
 pytestmark = [
     pytest.mark.airflow,
     pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning"),  # Airflow's .airflowignore
+    pytest.mark.filterwarnings("ignore:.*Planned removal date"),  # what the provider warns itself of
 ]
 
 
@@ -21,7 +22,6 @@ def stock(run, cloud, client):
     return lambda *operators: run(*((make(operator), given) for operator, given in operators))
 
 
-@pytest.mark.filterwarnings("ignore:Usage of wildcard")  # the provider means to drop it
 def test_stock_operators_and_sensors_from_create_to_delete(stock, cloud, client, tmp_path):
     """Whoever has DAGs for Cloud Storage runs them on a laptop as they are."""
     from airflow.providers.google.cloud.operators import gcs
