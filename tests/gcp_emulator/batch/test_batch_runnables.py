@@ -109,7 +109,7 @@ def test_a_background_runnable_serves_the_others_and_ends_with_them(batch):
 def test_a_background_runnable_that_fails_fails_the_task(batch):
     job = batch.run(
         batch.script("trap 'touch /tmp/gone' EXIT; exit 9", background=True),
-        "until test -e /tmp/gone; do sleep 0.01; done",
+        "until test -e /tmp/gone; do sleep 0.01; done; sleep 1",  # it is gone a moment after it has said so
     )
     assert batch.exit_codes(job) == [9]
 
