@@ -40,7 +40,7 @@ def main(state: Path) -> None:
             sys.exit(f"quality-check: {error}")
         except KeyboardInterrupt:
             sys.exit("quality-check: stopped; what it started is ended")
-    sys.exit(failed)
+    sys.exit(failed or 0)  # an empty text would be a failure too
 
 
 def _show(result: dict[str, int | None]) -> None:
