@@ -79,19 +79,24 @@ class Database:
         """A cursor whose writes to the project happen together or, on an exception, not at all."""
         with self.writing(project):
             cursor = self.cursor()
-            try:
-                cursor.execute("BEGIN TRANSACTION")
+            with contextlib.closing(cursor), together(cursor):
                 yield cursor
-                cursor.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(duckdb.Error):
-                    cursor.execute("ROLLBACK")
-                raise
-            finally:
-                cursor.close()
 
     def _file(self, project: str) -> Path:
         return self._folder / f"{quote(project, safe='')}.duckdb"
+
+
+@contextlib.contextmanager
+def together(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """One transaction: what the cursor does happens as a whole or, on an exception, not at all."""
+    cursor.execute("BEGIN TRANSACTION")
+    try:
+        yield
+        cursor.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(duckdb.Error):
+            cursor.execute("ROLLBACK")
+        raise
 
 
 def now_ms() -> str:

@@ -12,7 +12,7 @@ import duckdb
 
 from gcp_emulator.bigquery import errors, sql
 from gcp_emulator.bigquery.catalog import Catalog, Name, Records, Resource, merged, none
-from gcp_emulator.bigquery.database import CONFLICT_S, Database
+from gcp_emulator.bigquery.database import CONFLICT_S, Database, together
 from gcp_emulator.bigquery.session import Session
 from gcp_emulator.bigquery.types import Field, described
 from gcp_emulator.json_api import Refusal
@@ -188,14 +188,8 @@ class Executor:
         if self.session.in_transaction:
             yield
             return
-        self.cursor.execute("BEGIN TRANSACTION")
-        try:
+        with together(self.cursor):
             yield
-            self.cursor.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(duckdb.Error):
-                self.cursor.execute("ROLLBACK")
-            raise
 
     @contextlib.contextmanager
     def writing(self, project: str) -> Iterator[None]:

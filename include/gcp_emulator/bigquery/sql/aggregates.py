@@ -1,5 +1,6 @@
 """Aggregate and window functions: https://cloud.google.com/bigquery/docs/reference/standard-sql/aggregate_functions."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -56,16 +57,18 @@ def modifiers(arguments: Sequence[exp.Expression]) -> Modifiers:
     return made
 
 
-class Aggregates:
+class Aggregates(ABC):
     """Compiles aggregate calls, with OVER or without."""
 
     context: Context
 
+    @abstractmethod
     def expr(self, node: exp.Expression) -> str:
-        raise NotImplementedError
+        """DuckDB's SQL of an expression."""
 
+    @abstractmethod
     def order(self, node: exp.Expression) -> str:
-        raise NotImplementedError
+        """DuckDB's SQL of an ORDER BY."""
 
     def aggregate(self, node: exp.Expression, over: str = "") -> str:
         """`over` is DuckDB's OVER clause."""

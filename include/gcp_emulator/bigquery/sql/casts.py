@@ -1,5 +1,7 @@
 """CAST and the constructors of arrays and structs."""
 
+from abc import abstractmethod
+
 from sqlglot import exp
 
 from gcp_emulator.bigquery.errors import invalid_query, unsupported
@@ -85,5 +87,6 @@ class Casts(Calls):
         macro = "safe_at" if node.args.get("safe") else "at"
         return self.macro(macro, [node.this, index], f"CAST({start} AS BIGINT)")
 
+    @abstractmethod
     def query(self, node: exp.Expression) -> str:
-        raise NotImplementedError
+        """DuckDB's SQL of a query."""
