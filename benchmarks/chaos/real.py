@@ -34,7 +34,7 @@ from laptop.progress import Progress
 
 WAYS = ("batch_deferred", "run_deferred", "batch_sync", "run_sync")
 OVER = ("success", "failed")
-LONG_S, SHORT_S = 600.0, (6.0, 12.0)
+LONG_S, SHORT_S, QUICK_S = 600.0, (6.0, 12.0), (2.0, 4.0)
 HEARTBEAT_S = 20
 ALIVE_S = 14.0  # until a component that was started again does its work
 ROLES = {SCHEDULER: "worker", TRIGGERER: "triggerer"}
@@ -130,17 +130,20 @@ class RealAirflow:
         deferred: bool | None = None,
         act: bool | None = None,
         bad: bool | None = None,
+        quick: bool = False,
     ) -> None:
-        """Plan a DAG run; it is begun as soon as the API answers. What is not given is drawn."""
+        """Plan a DAG run; it is begun as soon as the API answers. What is not given is drawn; `quick`: a short job."""
         waits = self.dice.random() < 0.6 if deferred is None else deferred
         way = f"{backend or self.dice.choice(('batch', 'run'))}_{'deferred' if waits else 'sync'}"
         acts = self.dice.random() < 0.3 if act is None else act
         fails = self.dice.random() < 0.15 if bad is None else bad
         done = self.dice.choice((Act.FAIL, Act.CLEAR, Act.SUCCEED)) if acts else Act.NOTHING
-        self._plan(number, way, done, bad=fails and not acts)
+        self._plan(number, way, done, bad=fails and not acts, short=QUICK_S if quick else SHORT_S)
 
-    def _plan(self, number: int, way: str, act: Act, *, bad: bool) -> None:
-        seconds = LONG_S if act is not Act.NOTHING else self.dice.uniform(*SHORT_S)
+    def _plan(
+        self, number: int, way: str, act: Act, *, bad: bool, short: tuple[float, float] = SHORT_S
+    ) -> None:
+        seconds = LONG_S if act is not Act.NOTHING else self.dice.uniform(*short)
         case = Case(way, f"run-{number}", seconds, 127 if bad else 0, act)
         with self.lock:
             self.cases[case.dag_id, case.run_id] = case
@@ -253,24 +256,25 @@ class RealAirflow:
                         return component, process.pid
         return None
 
-    def strike(self, blow: str, port: int) -> bool:
-        """Do it to whoever has the connection from this port, or to the component that the blow names."""
-        owner = self.owner_of(port)
-        if owner is None:
-            return False
-        component, pid = owner
-        if blow == "worker":
-            _end_worker(pid, component.process.pid)
-        elif blow == API:
+    def strike(self, role: str, blow: str, port: int) -> bool:
+        """Do it to whoever has the connection from this port, or to another component that the blow names.
+
+        :param role: whose call it is. Its own process must be found; after an answer it may be over and gone
+        """
+        if blow == API:
             threading.Thread(target=self.stall_api, daemon=True).start()
-        else:
-            mine = component if component.kind == blow else None
-            victim = mine or next((each for each in self.living if each.kind == blow), None)
-            if victim is None:
-                return False
-            alone = blow == SCHEDULER and self.dice.random() < 0.5
-            self.kill(victim, alone=alone)
-        return True
+            return True
+        component, pid = self.owner_of(port) or (None, 0)
+        if blow == "worker":
+            if component:
+                _end_worker(pid, component.process.pid)
+            return component is not None
+        if component is None or component.kind != blow:
+            its_own = blow == role
+            component = None if its_own else next((each for each in self.living if each.kind == blow), None)
+        if component:
+            self.kill(component, alone=blow == SCHEDULER and self.dice.random() < 0.5)
+        return component is not None
 
 
 def _has(process: psutil.Process, port: int) -> bool:

@@ -26,6 +26,7 @@ ARMED = 4
 STRIKES_A_MINUTE = 7.0
 RECONCILE_S = 30.0
 RECORD_S, DRAIN_S = 240.0, 300.0
+PATIENCE_S = 30.0  # a task that is begun for a point comes to it within that time
 LAG_S = 1.5
 COMPONENTS = (SCHEDULER, PARSER, API, TRIGGERER)
 BLOWS = {"worker": ("worker", *COMPONENTS), "triggerer": COMPONENTS}
@@ -95,11 +96,14 @@ class _Course:
             self._strike,
             ARMED,
             ready=self._ready,
-            patience_s=15.0,
+            patience_s=PATIENCE_S,
+            armed=self._provoke,
         )
 
     def _provoke(self, point: Point) -> None:
         """Have a task that comes to the point; streams are opened by a triggerer that is new."""
+        if len(self._here.going()) >= 2 * AT_ONCE:
+            return
         service, _, method = point.method.rpartition("/")
         if "pubsub" in service or method == "TailLogEntries":
             self._here.renew_triggerer()
@@ -109,6 +113,7 @@ class _Course:
             deferred=point.role == "triggerer",
             act="Cancel" in method,
             bad=method == "ListTasks",
+            quick=True,
         )
 
     def _done(self, striker: Striker, started: float) -> bool:
@@ -119,7 +124,7 @@ class _Course:
         return point.blow == "worker" or self._here.ready(point.blow)
 
     def _strike(self, point: Point, strike: Strike) -> bool:
-        if not self._ready(point) or not self._here.strike(point.blow, strike.port):
+        if not self._ready(point) or not self._here.strike(point.role, point.blow, strike.port):
             return False
         self._blows[point.blow] = self._blows.get(point.blow, 0) + 1
         return True
