@@ -8,89 +8,16 @@ import sys
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from gcp_jobs import setting_values as values
 from gcp_jobs.errors import SettingsError
 
 PREFIX = "GCP_JOBS_"
-LOCAL_PROJECT = "local-project"
 _CHECKOUT = Path(__file__).resolve().parents[2]
-
-
-def _folders(value: object) -> object:
-    return [Path(p) for p in value.split(os.pathsep) if p] if isinstance(value, str) else value
-
-
-def _words(value: object) -> object:
-    return [w.strip() for w in value.split(",") if w.strip()] if isinstance(value, str) else value
-
-
-def _time_zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(
-            "allowed: a name of the IANA time zone database such as UTC or Europe/Berlin"
-        ) from error
-    return value
-
-
-def _cron(value: str) -> str:
-    from croniter import croniter  # type: ignore[import-untyped]
-
-    if not croniter.is_valid(value):
-        raise ValueError("allowed: a cron expression such as 0 2 * * 1")
-    return value
-
-
-def _cron_if_any(value: str | None) -> str | None:
-    return _cron(value) if value else None
-
-
-def _none_if_empty(value: object) -> object:
-    return None if value == "" else value
-
-
-def _not_the_laptops(value: str, info: ValidationInfo) -> str:
-    if value == LOCAL_PROJECT and info.data.get("environment", "local") != "local":
-        raise ValueError(f"allowed in {info.data['environment']}: the id of your Google Cloud project")
-    return value
-
-
-def _not_in_production(value: str | None, info: ValidationInfo) -> str | None:
-    if value and info.data.get("environment") in ("stg", "prod"):
-        raise ValueError(f"allowed in {info.data['environment']}: unset, so that jobs run on Google Cloud")
-    return value
-
-
-def _with_topic(value: str, info: ValidationInfo) -> str:
-    if value == "sink" and not info.data.get("log_topic"):
-        raise ValueError("allowed once GCP_JOBS_LOG_TOPIC is set")
-    return value
-
-
-Optional = Annotated[str | None, BeforeValidator(_none_if_empty)]
-_TOPIC = r"^(projects/[^/]+/topics/)?[A-Za-z][A-Za-z0-9_.~+%-]{2,254}$"
-_SUBSCRIPTION = r"^(projects/[^/]+/subscriptions/)?[A-Za-z][A-Za-z0-9_.~+%{}-]{2,254}$"
-Region = Annotated[str, Field(pattern=r"^[a-z]+-[a-z]+[0-9]+$")]
-Folders = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)]
-Regions = Annotated[tuple[Region, ...], NoDecode, BeforeValidator(_words)]
-Places = Annotated[
-    tuple[Annotated[str, Field(pattern=r"^[^/\s]+/[a-z]+-[a-z]+[0-9]+$")], ...],
-    NoDecode,
-    BeforeValidator(_words),
-]
-HostPort = Annotated[
-    str | None,
-    Field(pattern=r"^[^:/]+:\d+$"),
-    BeforeValidator(_none_if_empty),
-    AfterValidator(_not_in_production),
-]
-Url = Annotated[str, Field(pattern=r"^https?://[^/]+"), AfterValidator(lambda url: url.rstrip("/"))]
 
 
 class Settings(BaseSettings):
@@ -103,17 +30,19 @@ class Settings(BaseSettings):
         "local",
         description="Picks the overlay of job templates; in local and dev the operator writes job definitions.",
     )
-    project: Annotated[str, AfterValidator(_not_the_laptops)] = Field(
-        LOCAL_PROJECT,
+    project: values.Project = Field(
+        values.LOCAL_PROJECT,
         pattern=r"^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$",
         validate_default=True,
         description="Google Cloud project of jobs that name none.",
     )
-    region: Region = Field("europe-west1", description="Region of jobs that name none.")
-    regions: Regions = Field((), description="Regions that jobs may use, separated by commas; none: any.")
+    region: values.Region = Field("europe-west1", description="Region of jobs that name none.")
+    regions: values.Regions = Field(
+        (), description="Regions that jobs may use, separated by commas; none: any."
+    )
     gcp_conn_id: str = Field("google_cloud_default", description="Airflow connection of our own DAGs.")
     # who
-    job_service_account: Optional = Field(
+    job_service_account: values.Optional = Field(
         None, description="Identity of jobs that name none; unset: the project's default compute account."
     )
     airflow_service_account: str = Field(
@@ -121,7 +50,7 @@ class Settings(BaseSettings):
         description="Identity that Airflow shows to the emulator where no impersonation_chain names another.",
     )
     # what jobs are made of
-    template_folders: Folders = Field(
+    template_folders: values.Folders = Field(
         (_CHECKOUT / "include" / "job_templates",),
         description=f"Folders with job templates, separated by {os.pathsep!r}; the first that has the file wins.",
     )
@@ -132,8 +61,10 @@ class Settings(BaseSettings):
     )
     image_tag: str = Field("1", pattern=r"^[\w][\w.-]{0,127}$", description="Tag of our own job images.")
     secret_prefix: str = Field("", description="Put before the names of secrets in our own templates.")
-    kms_key: Optional = Field(None, description="Customer-managed key for job definitions that name none.")
-    vpc_connector: Optional = Field(None, description="VPC connector of jobs that name no network.")
+    kms_key: values.Optional = Field(
+        None, description="Customer-managed key for job definitions that name none."
+    )
+    vpc_connector: values.Optional = Field(None, description="VPC connector of jobs that name no network.")
     vpc_egress: Literal["private-ranges-only", "all-traffic"] = Field(
         "private-ranges-only", description="Traffic that goes through vpc_connector."
     )
@@ -141,11 +72,11 @@ class Settings(BaseSettings):
     log_reads_per_minute: int = Field(
         30, ge=1, description="Cloud Logging reads by this process a minute; Google's quota is 60 a project."
     )
-    log_topic: Annotated[str | None, Field(pattern=_TOPIC), BeforeValidator(_none_if_empty)] = Field(
+    log_topic: values.TopicIfAny = Field(
         None,
         description="Pub/Sub topic of a log sink that takes jobs' entries; needed where logs_by is sink.",
     )
-    logs_by: Annotated[Literal["tail", "sink", "lists"], AfterValidator(_with_topic)] = Field(
+    logs_by: values.LogSource = Field(
         "tail",
         description="How a triggerer gets the log lines of all its jobs. tail: one live tail a project, of which "
         "Google allows 10; sink: from log_topic; lists: entries.list for many jobs at once, the slowest.",
@@ -160,38 +91,34 @@ class Settings(BaseSettings):
         300, ge=0, description="How long starting a job goes on through 429, 500, 503 and 504 answers."
     )
     # the record of what ran
-    ledger_conn_id: Optional = Field(
+    ledger_conn_id: values.Optional = Field(
         "gcp_jobs_ledger",
         description="Airflow connection (postgres or sqlite) of the ledger. Where Airflow does not know it: in local a "
         "SQLite file in AIRFLOW_HOME, elsewhere no ledger. Empty: none.",
     )
-    airflow_home: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] = Field(
+    airflow_home: values.OwnFolder = Field(
         Path("~/airflow"),
         validation_alias="AIRFLOW_HOME",
         validate_default=True,
         description="Airflow's own; the embedded ledger lies there.",
     )
     # what failed, and what nobody waits for
-    dead_letter_subscription: Annotated[
-        str | None, Field(pattern=_SUBSCRIPTION), BeforeValidator(_none_if_empty)
-    ] = Field(
+    dead_letter_subscription: values.SubscriptionIfAny = Field(
         None,
         description="Subscription (name, or projects/P/subscriptions/S) of the dead-letter topic that the deployment's "
         "subscriptions forward poison messages to; DAG dead_letters lists what lies there.",
     )
     # jobs that events start
-    event_rule_folders: Folders = Field(
+    event_rule_folders: values.Folders = Field(
         (_CHECKOUT / "include" / "event_rules",),
         description=f"Folders with event rules, separated by {os.pathsep!r}; of files of one name the first counts.",
     )
-    event_subscription: str = Field(
+    event_subscription: values.Subscription = Field(
         "job-events",
-        pattern=_SUBSCRIPTION,
         description="Subscription (name, or projects/P/subscriptions/S) of event rules that name none.",
     )
-    event_dead_letter_topic: str = Field(
+    event_dead_letter_topic: values.Topic = Field(
         "job-events-dead-letter",
-        pattern=_TOPIC,
         description="Topic (name, or projects/P/topics/T) for events that start nothing, each with its reason.",
     )
     events_per_minute: int = Field(
@@ -207,23 +134,21 @@ class Settings(BaseSettings):
         le=100_000,
         description="How many events a triggerer may hold that are taken but not acknowledged yet.",
     )
-    reconcile_schedule: Annotated[
-        str | None, AfterValidator(_cron_if_any), BeforeValidator(_none_if_empty)
-    ] = Field("0 * * * *", description="Cron expression of reconcile, in UTC; empty: on demand only.")
-    reconcile_places: Places = Field(
+    reconcile_schedule: values.CronIfAny = Field(
+        "0 * * * *", description="Cron expression of reconcile, in UTC; empty: on demand only."
+    )
+    reconcile_places: values.Places = Field(
         (),
         description="Where reconcile looks for jobs, as project/region, separated by commas, beside the places that "
         "the ledger knows of; none: the settings' own project, and its region or regions.",
     )
     # waiting for jobs
-    status_topic: Annotated[str | None, Field(pattern=_TOPIC), BeforeValidator(_none_if_empty)] = Field(
+    status_topic: values.TopicIfAny = Field(
         None,
         description="Pub/Sub topic (name, or projects/P/topics/T) that jobs tell their states to; "
         "unset: every wait reads its job's state again and again.",
     )
-    status_subscription: Annotated[
-        str | None, Field(pattern=_SUBSCRIPTION), BeforeValidator(_none_if_empty)
-    ] = Field(
+    status_subscription: values.SubscriptionIfAny = Field(
         None,
         description="Subscription made beforehand, one a triggerer ({host} stands for the host's name); "
         "unset: each process makes one of its own and removes it.",
@@ -245,57 +170,55 @@ class Settings(BaseSettings):
         description="Reads of jobs by this process a minute and region; Google's quota for Batch is 15,000.",
     )
     # the dog breeds ingestion
-    ingestion_schedule: Annotated[str, AfterValidator(_cron)] = Field(
+    ingestion_schedule: values.Cron = Field(
         "0 2 * * 1", description="Cron expression of dog_breeds_ingestion."
     )
-    ingestion_timezone: Annotated[str, AfterValidator(_time_zone)] = Field(
+    ingestion_timezone: values.TimeZone = Field(
         "UTC", description="Time zone that the cron expression is read in."
     )
-    ingestion_retries: Annotated[int | None, Field(ge=0, le=5), BeforeValidator(_none_if_empty)] = Field(
+    ingestion_retries: values.RetriesIfAny = Field(
         None,
         description="Airflow's retries of its tasks; unset: 2, and 0 in local, where somebody waits for the error.",
     )
     ingestion_destination: Literal["bigquery", "duckdb"] = Field("bigquery", description="Where breeds land.")
-    ingestion_duckdb_path: Optional = Field(
+    ingestion_duckdb_path: values.Optional = Field(
         None, description="Absolute path of the DuckDB file; needed where the destination is duckdb."
     )
     ingestion_dataset: str = Field(
         "dog_breeds_raw", pattern=r"^\w+$", description="Dataset that breeds land in."
     )
-    ingestion_api_base_url: Url = Field("https://api.thedogapi.com/v1", description="The dog API.")
+    ingestion_api_base_url: values.Url = Field("https://api.thedogapi.com/v1", description="The dog API.")
     tables_dataset: str = Field(
         "dog_breeds", pattern=r"^[a-z][a-z0-9_]*$", description="Dataset of dog_breeds_tables."
     )
-    reports_bucket: Optional = Field(
+    reports_bucket: values.Optional = Field(
         None, description="Bucket that jobs leave their reports in, by a mount; unset: no reports."
     )
     bigquery_location: str = Field("US", min_length=1, description="Location of BigQuery datasets.")
     # the embedded Google Cloud, in Google's own way of naming emulators
-    cloud_run_emulator_host: HostPort = Field(
+    cloud_run_emulator_host: values.HostPort = Field(
         None, validation_alias="CLOUD_RUN_EMULATOR_HOST", description="host:port of a local Cloud Run."
     )
-    batch_emulator_host: HostPort = Field(
+    batch_emulator_host: values.HostPort = Field(
         None, validation_alias="BATCH_EMULATOR_HOST", description="host:port of a local Batch."
     )
-    pubsub_emulator_host: HostPort = Field(
+    pubsub_emulator_host: values.HostPort = Field(
         None, validation_alias="PUBSUB_EMULATOR_HOST", description="host:port of a local Pub/Sub."
     )
-    logging_emulator_host: HostPort = Field(
+    logging_emulator_host: values.HostPort = Field(
         None, validation_alias="LOGGING_EMULATOR_HOST", description="host:port of a local Cloud Logging."
     )
-    monitoring_emulator_host: HostPort = Field(
+    monitoring_emulator_host: values.HostPort = Field(
         None,
         validation_alias="MONITORING_EMULATOR_HOST",
         description="host:port of a local Cloud Monitoring.",
     )
-    bigquery_emulator_host: Annotated[
-        Url | None, BeforeValidator(_none_if_empty), AfterValidator(_not_in_production)
-    ] = Field(
+    bigquery_emulator_host: values.EmulatorUrl = Field(
         None,
         validation_alias="BIGQUERY_EMULATOR_HOST",
         description="Address of a local BigQuery, with http://.",
     )
-    gcp_emulator_url: Annotated[Url | None, BeforeValidator(_none_if_empty)] = Field(
+    gcp_emulator_url: values.UrlIfAny = Field(
         None, validation_alias="GCP_EMULATOR_URL", description="The emulator's REST address and pages."
     )
 
