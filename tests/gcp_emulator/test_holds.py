@@ -34,7 +34,7 @@ class Faults:
         return list(found["strikes"])
 
     def gone_on(self, seconds: float = 20) -> dict[str, Any]:
-        """The one strike of this test, once its call no longer stands still: a caller's end takes a moment to arrive."""
+        """The one strike of this test whose call no longer stands still: a caller's end takes a moment to arrive."""
         until = time.monotonic() + seconds
         while (strike := self.strikes()[0])["held"]:
             assert time.monotonic() < until, "the call still stands still"
