@@ -118,6 +118,27 @@ def test_what_cannot_be_begun_is_left_to_its_task_and_holds_no_other_up(
     assert "The job of event w1 is left to its task: no job template 'nowhere.yaml'" in said
 
 
+def test_more_events_than_a_run_maps_have_their_jobs_at_once_and_other_runs_wait_for_them(
+    go: Go, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "2")
+    assert go("many", *(start(f"m{number}") for number in range(5))) == ["success", "success"]
+    assert len(jobs("many")) == 5
+    with create_session() as session:
+        query = select(DagRun).where(DagRun.run_id.startswith("more_of__")).order_by(DagRun.run_id)
+        handed_on = [[Start.from_dict(each) for each in run.conf["starts"]] for run in session.scalars(query)]
+    assert [[(each.identity, each.begun) for each in run] for run in handed_on] == [
+        [("m2", True), ("m3", True)],
+        [("m4", True)],
+    ]
+    assert go("more", *handed_on[0]) == ["success", "success"]  # each waits for the job that is there
+    assert jobs("more") == []
+
+
 def test_the_ledger_names_the_rule_and_the_publisher(go: Go) -> None:
     from gcp_jobs.ledger import queries
     from gcp_jobs.ledger.connection import ledger

@@ -13,6 +13,8 @@ class Start:
     :param by: who wants it, for the ledger: the rule, and who published the event as far as that is known
     :param depth: how many jobs have started each other before this one
     :param published: when the event was told of, RFC 3339
+    :param begun: whether its job was begun before, so that only the wait is left
+    :param done_by: the task that answers for its job, where the event was seen before
     """
 
     rule: str
@@ -25,6 +27,8 @@ class Start:
     by: str = ""
     depth: int = 0
     published: str = ""
+    begun: bool = False
+    done_by: str = ""
 
     @property
     def environment(self) -> dict[str, str]:

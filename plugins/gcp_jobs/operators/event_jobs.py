@@ -42,7 +42,7 @@ class StartedByEvent(JobOperator):
     """
     Mixed into the operator of a backend: the job of one event, begun by a task before this one or by this one.
 
-    :param start: Start.to_dict, and `done_by` where the event was seen before: the task that answers for its job
+    :param start: Start.to_dict
     """
 
     # what an event says is data: nothing of it is ever rendered
@@ -60,7 +60,7 @@ class StartedByEvent(JobOperator):
 
     def execute(self, context: "Context") -> dict[str, Any]:
         """Wait for the job, unless another task does."""
-        if done_by := self.start.get("done_by"):
+        if done_by := self.wanted.done_by:
             raise AirflowSkipException(
                 f"The event {self.wanted.identity} came before: {done_by} answers for its job"
             )

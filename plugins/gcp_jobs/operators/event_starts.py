@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -30,6 +31,7 @@ OPERATORS: Mapping[str, type[StartedByEvent]] = {
     "cloud_run": CloudRunEventJobOperator,
 }
 AT_ONCE = 8
+TOLD_EACH = 500
 EXISTS = "DAGRUN_ALREADY_EXISTS"
 
 
@@ -46,7 +48,7 @@ class _Waiter:
 
 class EventStartsOperator(BaseOperator):
     """
-    Starts the jobs of one backend at once, so that none waits for a task of its own; gives what to map over.
+    Starts the jobs of one backend at once, so that none waits for a task or run of its own; gives what to map over.
 
     A job that is there already stays the only one: its key is the event's identity. What cannot be started here is
     left to the mapped task, which tells why and tries again.
@@ -65,43 +67,62 @@ class EventStartsOperator(BaseOperator):
         self.backend, self.waits, self.gcp_conn_id = backend, waits, gcp_conn_id
 
     def execute(self, context: "Context") -> list[dict[str, Any]]:
-        """Start, and say what came of it."""
+        """Start all, hand on what is more than this run may map, and say what came of the others."""
         wanted = [start for start in once(starts_of(context, self.backend)) if start.backend == self.backend]
-        most = conf.getint("core", "max_map_length")
-        for number, at in enumerate(range(most, len(wanted), most), start=1):
-            self._hand_on(context, number, wanted[at : at + most])
-        mine = wanted[:most]
-        if attempt_of(context).clear_number:  # the mapped tasks end the old jobs first
-            return [start.to_dict() for start in mine]
-        begun = [self._begin(context, index, start) for index, start in enumerate(mine[:1])]
-        with ThreadPoolExecutor(AT_ONCE) as pool:  # the first has opened the connection
-            rest = enumerate(mine[1:], start=1)
-            begun += pool.map(lambda each: self._begin(context, *each), list(rest))
-        self.log.info("%d events want jobs on %s", len(begun), self.backend)
-        return begun
+        shares = self._shared(context["ti"], wanted)
+        if not attempt_of(context).clear_number:  # else the mapped tasks end the old jobs first
+            shares = self._begun(context, shares)
+        (_, mine), *others = shares.items()
+        for run_id, starts in others:
+            self._hand_on(context, run_id, starts)
+        return [start.to_dict() for start in mine]
 
-    def _begin(self, context: "Context", index: int, start: Start) -> dict[str, Any]:
-        """Start one job, or find it; gives the start, and who answers for the job if that is another run's task."""
-        ti = context["ti"]
-        waiter: Any = {**context, "ti": _Waiter(ti.dag_id, ti.run_id, self.waits, index)}
+    def _shared(self, ti: Any, wanted: list[Start]) -> dict[str, list[Start]]:
+        """Give whose task waits for which job, by DAG run: this one's first, then those of runs yet to be made."""
+        most = conf.getint("core", "max_map_length")
+        name = hashlib.sha256(ti.run_id.encode()).hexdigest()[:16]
+        shares = {ti.run_id: wanted[:most]}
+        for number, at in enumerate(range(most, len(wanted), most), start=1):
+            shares[f"more_of__{name}__{self.backend}__{number}"] = wanted[at : at + most]
+        return shares
+
+    def _begun(self, context: "Context", shares: Mapping[str, list[Start]]) -> dict[str, list[Start]]:
+        """Begin all jobs, also those that other runs will wait for: a job is not to wait for a run."""
+        dag_id = context["ti"].dag_id
+        pairs = [
+            (_Waiter(dag_id, run_id, self.waits, index), start)
+            for run_id, starts in shares.items()
+            for index, start in enumerate(starts)
+        ]
+        begun = [self._begin(context, *pair) for pair in pairs[:1]]
+        with ThreadPoolExecutor(AT_ONCE) as pool:  # the first has opened the connection
+            for start in pool.map(lambda pair: self._begin(context, *pair), pairs[1:]):
+                begun.append(start)
+                if len(begun) % TOLD_EACH == 0:
+                    self.log.info("%d of %d events seen to", len(begun), len(pairs))
+        self.log.info("%d events want jobs on %s", len(begun), self.backend)
+        left = iter(begun)
+        return {run_id: list(islice(left, len(starts))) for run_id, starts in shares.items()}
+
+    def _begin(self, context: "Context", waiter: _Waiter, start: Start) -> Start:
+        """Start one job, or find it; says so, and who answers for the job if that is another run's task."""
+        if start.begun:
+            return start
+        its: Any = {**context, "ti": waiter}
         try:
             task = OPERATORS[self.backend](
                 task_id=self.waits, start=start.to_dict(), gcp_conn_id=self.gcp_conn_id
             )
-            done_by = task.begin(waiter)
+            return replace(start, begun=True, done_by=task.begin(its))
         except GcpJobsError as error:
             self.log.warning("The job of event %s is left to its task: %s", start.identity, error)
-            return start.to_dict()
-        return start.to_dict() | ({"done_by": done_by} if done_by else {})
+            return start
 
-    def _hand_on(self, context: "Context", number: int, starts: Sequence[Start]) -> None:
+    def _hand_on(self, context: "Context", run_id: str, starts: Sequence[Start]) -> None:
         """More than one run may map: a run of the same DAG takes them over, once."""
-        ti = context["ti"]
-        name = hashlib.sha256(ti.run_id.encode()).hexdigest()[:16]
         message = TriggerDagRun(
-            dag_id=ti.dag_id, run_id=f"more_of__{name}__{self.backend}__{number}",
-            conf={"starts": [start.to_dict() for start in starts]},
-        )  # fmt: skip
+            dag_id=context["ti"].dag_id, run_id=run_id, conf={"starts": [start.to_dict() for start in starts]}
+        )
         said = task_runner.SUPERVISOR_COMMS.send(message)
         if isinstance(said, ErrorResponse) and said.error.name != EXISTS:
             raise GcpJobsError(f"{len(starts)} events cannot be handed on: {said.error.name} {said.detail}")
