@@ -18,8 +18,9 @@ from benchmarks.chaos.judge import Deed, Tally, judged
 from benchmarks.chaos.load import stretched
 from benchmarks.chaos.plan import Act, Blow, Plan, plan
 from benchmarks.chaos.points import Point, points
+from benchmarks.chaos.processes import Task, Triggerer, Worker, Zygote
 from benchmarks.chaos.recovery import Watch, summary
-from benchmarks.chaos.small import SmallAirflow, Task, Triggerer, Worker, Zygote
+from benchmarks.chaos.small import SmallAirflow
 from benchmarks.chaos.strikes import Striker
 from benchmarks.chaos.weather import Weather
 
