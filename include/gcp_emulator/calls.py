@@ -30,7 +30,7 @@ class Call:
         }  # fmt: skip
 
 
-NAMES = ("name", "parent", "subscription", "topic", "log_name")
+NAMES = ("name", "parent", "subscription", "topic", "log_name", "resource")
 
 
 def resource_of(request: Any) -> str:

@@ -6,6 +6,7 @@ ApiError
 ├── AlreadyExists
 ├── FailedPrecondition
 ├── Aborted
+├── PermissionDenied
 └── Unavailable
 """
 
@@ -49,6 +50,10 @@ class FailedPrecondition(ApiError):
 
 class Aborted(ApiError):
     code = StatusCode.ABORTED
+
+
+class PermissionDenied(ApiError):
+    code = StatusCode.PERMISSION_DENIED
 
 
 class Unavailable(ApiError):

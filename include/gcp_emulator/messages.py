@@ -10,6 +10,7 @@ import google.cloud.run_v2.types
 import google.cloud.secretmanager_v1.types
 import google.pubsub_v1.types  # noqa: F401  (each import registers its messages in the pool)
 from google.cloud.audit import audit_log_pb2
+from google.iam.v1 import iam_policy_pb2  # noqa: F401
 from google.longrunning import operations_pb2
 from google.protobuf import descriptor_pool, duration_pb2, message_factory, timestamp_pb2
 from google.rpc import status_pb2
@@ -19,6 +20,7 @@ RUN = "google.cloud.run.v2"
 SECRETS = "google.cloud.secretmanager.v1"
 LOGGING = "google.logging.v2"
 MONITORING = "google.monitoring.v3"
+IAM = "google.iam.v1"
 
 AuditLog = audit_log_pb2.AuditLog
 Operation = operations_pb2.Operation

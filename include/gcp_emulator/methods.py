@@ -168,6 +168,23 @@ WriteLogEntries WriteLogEntriesRequest WriteLogEntriesResponse
 [google.monitoring.v3.MetricService]
 ListTimeSeries ListTimeSeriesRequest ListTimeSeriesResponse
 
+[google.iam.v1.IAMPolicy]
+GetIamPolicy GetIamPolicyRequest Policy
+    GET /v1/{resource=projects/*/topics/*}:getIamPolicy
+    GET /v1/{resource=projects/*/subscriptions/*}:getIamPolicy
+    GET /v1/{resource=projects/*/snapshots/*}:getIamPolicy
+    GET /v1/{resource=projects/*/schemas/*}:getIamPolicy
+SetIamPolicy SetIamPolicyRequest Policy
+    POST /v1/{resource=projects/*/topics/*}:setIamPolicy *
+    POST /v1/{resource=projects/*/subscriptions/*}:setIamPolicy *
+    POST /v1/{resource=projects/*/snapshots/*}:setIamPolicy *
+    POST /v1/{resource=projects/*/schemas/*}:setIamPolicy *
+TestIamPermissions TestIamPermissionsRequest TestIamPermissionsResponse
+    POST /v1/{resource=projects/*/subscriptions/*}:testIamPermissions *
+    POST /v1/{resource=projects/*/topics/*}:testIamPermissions *
+    POST /v1/{resource=projects/*/snapshots/*}:testIamPermissions *
+    POST /v1/{resource=projects/*/schemas/*}:testIamPermissions *
+
 [google.pubsub.v1.Publisher]
 CreateTopic Topic Topic
     PUT /v1/{name=projects/*/topics/*} *

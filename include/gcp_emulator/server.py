@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TextIO
@@ -33,12 +34,14 @@ from gcp_emulator.logs.tasks import TaskLogs
 from gcp_emulator.metadata import MetadataServers
 from gcp_emulator.pubsub.broker import PubSub
 from gcp_emulator.pubsub.elsewhere import Elsewhere
+from gcp_emulator.pubsub.roles import PUBLISH
 from gcp_emulator.run.engine import Engine
 from gcp_emulator.run.runner import Parts
 from gcp_emulator.run.spec import Surroundings
 from gcp_emulator.runtime import Runtime
 from gcp_emulator.services.batch import BatchService
 from gcp_emulator.services.executions import Executions
+from gcp_emulator.services.iam_policy import IAMPolicy
 from gcp_emulator.services.jobs import Jobs
 from gcp_emulator.services.log_config import ConfigServiceV2
 from gcp_emulator.services.logging import LoggingServiceV2
@@ -51,6 +54,7 @@ from gcp_emulator.services.subscriber import Subscriber
 from gcp_emulator.services.tasks import Tasks
 from gcp_emulator.site.routes import Site
 from gcp_emulator.site.world import World
+from gcp_emulator.storage.bucket_calls import NotificationCalls
 from gcp_emulator.storage.changes import threadsafe
 from gcp_emulator.storage.routes import StorageRoutes
 from gcp_emulator.storage.shelf import Shelf
@@ -60,6 +64,8 @@ from gcp_emulator.store import Store
 from gcp_emulator.usage import Usage
 
 PROJECT_NUMBER = 123456789012
+STORAGE_AGENT = f"service-{PROJECT_NUMBER}@gs-project-accounts.iam.gserviceaccount.com"
+PUBSUB_AGENT = f"service-{PROJECT_NUMBER}@gcp-sa-pubsub.iam.gserviceaccount.com"
 PACKAGE = Path(__file__).resolve().parent
 HOSTS = (
     "BATCH_EMULATOR_HOST",
@@ -138,7 +144,8 @@ class Emulator:
         about: dict[str, Any] = {"project": options.project, "logs": logs.counts, "sinks": self._sinks.counts}
         site = Site(self._world(store, logs, calls)).routes()
         uploads = Uploads(self._shelf.objects)
-        storage = StorageRoutes(self._shelf, uploads, JsonApi(calls, faults), self._check_topic).routes()
+        notifications = NotificationCalls(self._shelf, self._check_topic, STORAGE_AGENT)
+        storage = StorageRoutes(self._shelf, uploads, JsonApi(calls, faults), notifications).routes()
         links = XmlCalls(self._shelf, uploads, calls, faults).answer
         bigquery = BigQueryRoutes(
             JsonApi(calls, faults), (options.state or folder) / "bigquery", lambda: self._shelf
@@ -171,7 +178,7 @@ class Emulator:
         self._closing.push_async_callback(runtime.close)
         self._runtime = runtime
         secrets = SecretManagerService(store)
-        self._pubsub = PubSub(store)
+        self._pubsub = PubSub(store, agent=PUBSUB_AGENT)
         self._pubsub.route = Delivery(self._faults).route
         volumes = (options.state or folder) / "volumes"
         self._shelf = self._storage(volumes / "gcs", folder)
@@ -194,6 +201,7 @@ class Emulator:
             "google.cloud.run.v2.Jobs": Jobs(store, self._engine, operations, runtime),
             "google.cloud.run.v2.Executions": Executions(store, self._engine, operations),
             "google.cloud.run.v2.Tasks": Tasks(store, self._engine),
+            "google.iam.v1.IAMPolicy": IAMPolicy(self._pubsub),
             "google.longrunning.Operations": operations,
             "google.cloud.secretmanager.v1.SecretManagerService": secrets,
             "google.logging.v2.ConfigServiceV2": ConfigServiceV2(self._sinks, str(PROJECT_NUMBER)),
@@ -207,15 +215,18 @@ class Emulator:
     def _storage(self, mounted: Path, folder: Path) -> Shelf:
         state = self._options.state
         aside = (state or folder) / "storage"
-        publish = threadsafe(asyncio.get_running_loop(), self._notified().publish)
+        as_agent = partial(self._notified().publish, caller=STORAGE_AGENT)
+        publish = threadsafe(asyncio.get_running_loop(), as_agent)
         shelf = Shelf(state, mounted, aside, str(PROJECT_NUMBER), publish)
         self._closing.callback(shelf.close)
         return shelf
 
     def _check_topic(self, topic: str) -> None:
-        """NotFound for a topic that the embedded Pub/Sub has not; another one cannot be asked."""
+        """NotFound for a topic that the embedded Pub/Sub has not, PermissionDenied where buckets may not publish;
+        another Pub/Sub cannot be asked."""
         if not self._options.pubsub:
             self._pubsub.topics.find(topic)
+            self._pubsub.rights.need(STORAGE_AGENT, PUBLISH, topic)
 
     def _batch_parts(
         self, store: Store, runtime: Runtime, around: Surroundings, logs: LogStore, usage: Usage, folder: Path

@@ -19,6 +19,7 @@ from google.cloud import run_v2
 from google.cloud.batch_v1 import BatchServiceClient
 from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
 from google.cloud.secretmanager_v1 import SecretManagerServiceClient
+from google.oauth2.credentials import Credentials
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from gcp_emulator import process
@@ -81,7 +82,8 @@ class Cloud:
         """A client over "grpc" or "rest"; `identity` goes along as the bearer token."""
         if transport == "rest":
             options = {"api_endpoint": self.ready["rest"]}
-            client = cls(transport="rest", credentials=AnonymousCredentials(), client_options=options)
+            named = Credentials(token=identity) if identity else AnonymousCredentials()
+            client = cls(transport="rest", credentials=named, client_options=options)
             self.transports.append(client.transport)
             return client
         channel = grpc.insecure_channel(self.ready["grpc"])
@@ -153,7 +155,7 @@ class Cloud:
             channel.close()
 
 
-class Bearer(grpc.UnaryUnaryClientInterceptor):
+class Bearer(grpc.UnaryUnaryClientInterceptor, grpc.StreamStreamClientInterceptor):
     """Sends an identity as our plugin's clients do."""
 
     def __init__(self, identity: str) -> None:
@@ -162,6 +164,8 @@ class Bearer(grpc.UnaryUnaryClientInterceptor):
     def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
         metadata = [*(details.metadata or ()), self._header]
         return continuation(details._replace(metadata=metadata), request)
+
+    intercept_stream_stream = intercept_unary_unary
 
 
 def short(name: str) -> str:

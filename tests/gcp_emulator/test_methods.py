@@ -9,6 +9,7 @@ from google.cloud import batch_v1, run_v2, secretmanager_v1
 from google.cloud.logging_v2.services.config_service_v2 import ConfigServiceV2Client
 from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
 from google.cloud.monitoring_v3 import MetricServiceClient
+from google.iam.v1 import iam_policy_pb2
 from google.longrunning import operations_pb2
 from google.pubsub_v1 import PublisherClient, SchemaServiceClient, SubscriberClient
 
@@ -28,13 +29,14 @@ CLIENTS = [
     SchemaServiceClient,
     SubscriberClient,
 ]
-# Mixed into every client and not part of the emulator: rights and locations. Of the configuration of logs, all but
-# sinks; of Monitoring, all but reading time series.
+# Mixed into every client: locations, which are not part of the emulator, and rights, of which Pub/Sub's are (below). Of
+# the configuration of logs, all but sinks; of Monitoring, all but reading time series.
 LEFT_OUT = re.compile(
     r"/(GetIamPolicy|SetIamPolicy|TestIamPermissions|GetLocation|ListLocations)$|ConfigServiceV2/(?!\w+Sinks?$)"
     r"|MetricService/(?!ListTimeSeries$)"
 )
 OPERATIONS = "google.longrunning.Operations"
+RIGHTS = "google.iam.v1.IAMPolicy"
 
 
 class Recorder:
@@ -120,7 +122,7 @@ def test_the_table_is_what_the_library_has(client_class):
 
 def test_the_table_has_no_method_that_no_library_has():
     names = {method.full_name for client_class in CLIENTS for method in installed(client_class)}
-    assert {method.full_name for method in METHODS if method.service != OPERATIONS} == names
+    assert {m.full_name for m in METHODS if m.service not in (OPERATIONS, RIGHTS)} == names
 
 
 def test_operations_are_those_of_the_service():
@@ -131,6 +133,17 @@ def test_operations_are_those_of_the_service():
     for method in METHODS:
         if method.service == OPERATIONS:
             assert method.http == tuple(rule for table in known for rule in table.get(method.name, ()))
+
+
+def test_rights_are_those_of_pubsub():
+    service = iam_policy_pb2.DESCRIPTOR.services_by_name["IAMPolicy"]
+    table = {m.name: (m.request, m.response) for m in METHODS if m.service == RIGHTS}
+    assert table == {m.name: (m.input_type.full_name, m.output_type.full_name) for m in service.methods}
+    for client_class in (PublisherClient, SubscriberClient):
+        known = rules(client_class)
+        for method in METHODS:
+            if method.service == RIGHTS:
+                assert method.http == known[method.name]
 
 
 def test_every_type_is_known():

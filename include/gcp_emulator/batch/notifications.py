@@ -22,12 +22,15 @@ JOB_STATE_CHANGED, TASK_STATE_CHANGED = 1, 2  # JobNotification.Type
 class Topics(Protocol):
     """A Pub/Sub to publish to."""
 
-    def publish(self, topic: str, messages: Sequence[Outgoing]) -> object:
-        """Publish to `projects/p/topics/t`; ApiError where that cannot be."""
+    def publish(self, topic: str, messages: Sequence[Outgoing], *, caller: str) -> object:
+        """Publish to `projects/p/topics/t` as this identity; ApiError where that cannot be."""
 
 
 class Notifier:
-    """Publishes what jobs ask for. A topic that cannot be had never stops a job: an event of the job says so, once."""
+    """Publishes what jobs ask for, as each job's own identity, which needs the right to.
+
+    A topic that cannot be had never stops a job: an event of the job says so, once.
+    """
 
     def __init__(self, pubsub: Topics) -> None:
         self._pubsub = pubsub
@@ -62,7 +65,8 @@ class Notifier:
 
     def _publish(self, job: Any, topic: str, attributes: dict[str, str], text: str) -> None:
         try:
-            self._pubsub.publish(topic, [Outgoing(text.encode(), attributes)])
+            account = job.allocation_policy.service_account.email
+            self._pubsub.publish(topic, [Outgoing(text.encode(), attributes)], caller=account)
         except ApiError as error:
             said = f"Failed to publish notifications to {topic}: {error.message}"
             if all(event.description != said for event in job.status.status_events):

@@ -32,6 +32,11 @@ class Sink:
     def topic(self) -> str:
         return str(self.resource.destination).removeprefix(PUBSUB)
 
+    @property
+    def writer(self) -> str:
+        """Who publishes, and needs the right to."""
+        return str(self.resource.writer_identity).removeprefix("serviceAccount:")
+
     def takes(self, entry: Any) -> bool:
         """Whether the filter finds the entry and no exclusion does."""
         return (
@@ -69,7 +74,7 @@ class Sinks:
             try:
                 if sink.takes(entry):
                     message = message or _message(entry)
-                    self._pubsub.publish(sink.topic, [message])
+                    self._pubsub.publish(sink.topic, [message], caller=sink.writer)
                     sink.published += 1
             except ApiError:
                 sink.dropped += 1

@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from gcp_emulator import identity
 from gcp_emulator.errors import ApiError, FailedPrecondition, Unavailable
 from gcp_emulator.pubsub import publishing
 from gcp_emulator.pubsub.message import MICROSECONDS, Message, Outgoing
-from gcp_emulator.pubsub.names import check_snapshot, project_of, short
+from gcp_emulator.pubsub.names import check_snapshot, kind_of, project_of, short
 from gcp_emulator.pubsub.refusals import exists, missing
 from gcp_emulator.pubsub.resources import Snapshot as SnapshotResource
 from gcp_emulator.pubsub.resources import check_labels
+from gcp_emulator.pubsub.rights import Rights
+from gcp_emulator.pubsub.roles import CONSUME, PUBLISH
 from gcp_emulator.pubsub.snapshots import Snapshot, expiry
 from gcp_emulator.pubsub.subscription import Route, Subscription, straight
 from gcp_emulator.pubsub.subscriptions import SWEEP_S, Subscriptions
@@ -26,24 +29,56 @@ class PubSub:
 
     `clock` gives seconds since 1970. `route` may be replaced at any time: it is asked, for each message and each
     subscription that the message is meant for, after how many seconds copies of it are to be delivered. `(0.0,)` is
-    the ordinary case, `()` loses it, `(0.0, 0.0)` doubles it, `(2.5,)` delays it beyond later ones.
+    the ordinary case, `()` loses it, `(0.0, 0.0)` doubles it, `(2.5,)` delays it beyond later ones. `agent` is
+    Pub/Sub's own identity, which forwards dead letters and needs rights like anybody else.
     """
 
-    def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, store: Store, clock: Callable[[], float] = time.time, agent: str = identity.ANONYMOUS
+    ) -> None:
         self.route: Route = straight
         self._clock = clock
+        self._agent = agent
         self._numbers = itertools.count(int(clock() * 1000) * 1000)
         self._snapshots: dict[str, Snapshot] = {}
-        self.topics = Topics(store, clock)
-        self.subscriptions = Subscriptions(store, clock, self.topics, self._forward)
+        self.rights = Rights(store)
+        self.topics = Topics(store, clock, self.rights)
+        self.subscriptions = Subscriptions(store, clock, self.topics, self.rights, self._forward)
 
-    def publish(self, topic: str, messages: Sequence[Outgoing], request_bytes: int = 0) -> list[str]:
+    def publish(
+        self,
+        topic: str,
+        messages: Sequence[Outgoing],
+        request_bytes: int = 0,
+        *,
+        caller: str = identity.ANONYMOUS,
+    ) -> list[str]:
         """Publish to `projects/p/topics/t`; the message ids in order.
 
-        NotFound without such a topic, InvalidArgument when a message breaks a rule: then none is published.
+        NotFound without such a topic, PermissionDenied where the caller may not, InvalidArgument when a message breaks
+        a rule: then none is published.
         """
+        self.rights.need(caller, PUBLISH, topic)
         publishing.check(messages, request_bytes)
         return self._publish(topic, messages)
+
+    def check_there(self, resource: str) -> str:
+        """What a resource is: `topics`, `subscriptions` or `snapshots`; NotFound when it is not there."""
+        kind = kind_of(resource)
+        find: dict[str, Callable[[str], object]] = {
+            "topics": self.topics.find, "subscriptions": self.subscriptions.find, "snapshots": self.snapshot,
+        }  # fmt: skip
+        find[kind](resource)
+        return kind
+
+    def set_policy(self, resource: str, given: Any) -> Any:
+        """From now on this google.iam.v1.Policy says who may do what there; open streams of others end."""
+        policy = self.rights.set(resource, given)
+        if kind_of(resource) == "subscriptions":
+            self.subscriptions.peek(resource).turn_away(
+                lambda caller: self.rights.allow(caller, CONSUME, resource)
+            )
+        return policy
 
     def delete_topic(self, name: str) -> None:
         """Its subscriptions stay, with `_deleted-topic_` for a topic."""
@@ -100,6 +135,7 @@ class PubSub:
     def delete_snapshot(self, name: str) -> None:
         if name not in self._snapshots:
             raise missing(check_snapshot(name, "snapshot"))
+        self.rights.forget(name)
         topic = self.topics.get(self._snapshots.pop(name).resource.topic)
         if topic is not None:
             topic.snapshots.pop(name, None)
@@ -128,7 +164,7 @@ class PubSub:
         return [message.id for message in numbered]
 
     def _forward(self, subscription: Any, message: Message, attempts: int) -> bool:
-        """To the dead-letter topic, with where it came from; False when the topic is gone."""
+        """To the dead-letter topic, with where it came from; False when the topic is gone or the agent may not."""
         origin = {
             "CloudPubSubDeadLetterSourceDeliveryCount": str(attempts),
             "CloudPubSubDeadLetterSourceSubscription": short(subscription.name),
@@ -136,8 +172,11 @@ class PubSub:
             "CloudPubSubDeadLetterSourceTopicPublishTime": _moment(message.published),
         }
         copy = Outgoing(message.data, {**message.attributes, **origin}, message.ordering_key)
+        topic = subscription.dead_letter_policy.dead_letter_topic
         try:
-            self._publish(subscription.dead_letter_policy.dead_letter_topic, [copy])
+            self.rights.need(self._agent, CONSUME, subscription.name)
+            self.rights.need(self._agent, PUBLISH, topic)
+            self._publish(topic, [copy])
         except ApiError:
             return False
         return True

@@ -16,7 +16,7 @@ TIMEOUT_S = 30.0
 
 
 class Elsewhere:
-    """Publishes in the order of the calls, as many messages at once as have come meanwhile.
+    """Publishes in the order of each caller's calls, as many messages at once as have come meanwhile.
 
     A publish returns before the message is there; one that fails is logged and lost.
     """
@@ -30,22 +30,24 @@ class Elsewhere:
             request_serializer=request.SerializeToString,
             response_deserializer=response.FromString,
         )
-        self._waiting: dict[str, list[Outgoing]] = {}
-        self._sending: dict[str, asyncio.Task[None]] = {}
+        self._waiting: dict[tuple[str, str], list[Outgoing]] = {}
+        self._sending: dict[tuple[str, str], asyncio.Task[None]] = {}
 
-    def publish(self, topic: str, messages: Sequence[Outgoing]) -> None:
-        """Have messages published to `projects/p/topics/t` soon."""
-        self._waiting.setdefault(topic, []).extend(messages)
-        if topic not in self._sending:
-            self._sending[topic] = asyncio.create_task(self._send(topic))
+    def publish(self, topic: str, messages: Sequence[Outgoing], *, caller: str) -> None:
+        """Have messages published to `projects/p/topics/t` soon, as this identity."""
+        way = topic, caller
+        self._waiting.setdefault(way, []).extend(messages)
+        if way not in self._sending:
+            self._sending[way] = asyncio.create_task(self._send(*way))
 
     async def close(self) -> None:
         """Send what waits."""
         await asyncio.gather(*self._sending.values())
         await self._channel.close()
 
-    async def _send(self, topic: str) -> None:
-        while waiting := self._waiting.pop(topic, None):
+    async def _send(self, topic: str, caller: str) -> None:
+        named = (("authorization", f"Bearer {caller}"),)
+        while waiting := self._waiting.pop((topic, caller), None):
             for start in range(0, len(waiting), MAX_MESSAGES):
                 request = self._request(topic=topic)
                 for message in waiting[start : start + MAX_MESSAGES]:
@@ -53,9 +55,9 @@ class Elsewhere:
                         data=message.data, attributes=message.attributes, ordering_key=message.ordering_key
                     )
                 try:
-                    await self._call(request, timeout=TIMEOUT_S)
+                    await self._call(request, timeout=TIMEOUT_S, metadata=named)
                 except aio.AioRpcError as error:
                     log.warning(
                         "%d messages to %s are lost: %s", len(request.messages), topic, error.details()
                     )
-        del self._sending[topic]
+        del self._sending[topic, caller]

@@ -4,6 +4,8 @@ from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
 
+from gcp_emulator import identity
+from gcp_emulator.errors import ApiError
 from gcp_emulator.pubsub.message import Message
 
 
@@ -18,12 +20,23 @@ class Holder:
     """Whoever messages are given to: a stream for its life, a pull for its answer.
 
     The limits count what was given and neither acknowledged nor refused; 0 is none. `wake` is called when
-    there is something for this holder alone.
+    there is something for this holder alone. One that is `refused` gets this and no more messages.
     """
 
-    __slots__ = ("ack_deadline", "bytes", "lanes", "max_bytes", "max_messages", "messages", "open", "wake")
+    __slots__ = (
+        "ack_deadline", "bytes", "caller", "lanes", "max_bytes", "max_messages", "messages", "open", "refused", "wake",
+    )  # fmt: skip
 
-    def __init__(self, *, ack_deadline: float = 0.0, max_messages: int = 0, max_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        caller: str = identity.ANONYMOUS,
+        *,
+        ack_deadline: float = 0.0,
+        max_messages: int = 0,
+        max_bytes: int = 0,
+    ) -> None:
+        self.caller = caller
+        self.refused: ApiError | None = None
         self.ack_deadline = ack_deadline
         self.max_messages = max_messages
         self.max_bytes = max_bytes

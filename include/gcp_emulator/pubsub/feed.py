@@ -30,10 +30,10 @@ class Feed:
     async def next(self, holder: Holder, limit: int, wait: float | None = None) -> list[Delivery]:
         """A batch as soon as there is one; none after `wait` seconds or when the holder has left.
 
-        Raises what the feed was closed with.
+        Raises what the feed was closed with, or the holder refused with.
         """
         until = None if wait is None else self._clock() + wait
-        while holder.open:
+        while holder.open and holder.refused is None:
             if self._end is not None:
                 raise self._end
             batch = self._backlog.take(holder, limit, self._clock())
@@ -48,6 +48,8 @@ class Feed:
             await self._sleep(holder, left)
         if self._backlog.ready:
             self._wake_next()
+        if holder.refused is not None:
+            raise holder.refused
         return []
 
     def changed(self) -> None:

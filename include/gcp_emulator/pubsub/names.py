@@ -2,7 +2,7 @@
 
 import re
 
-from gcp_emulator.pubsub.refusals import bad_name
+from gcp_emulator.pubsub.refusals import Unimplemented, bad_name
 
 DELETED_TOPIC = "_deleted-topic_"  # what a subscription's topic reads once the topic is gone
 PROJECT = re.compile(r"projects/[^/\s]+")
@@ -21,6 +21,16 @@ def check_subscription(name: str, field: str = "name") -> str:
 
 def check_snapshot(name: str, field: str = "name") -> str:
     return _check(name, "snapshots", field)
+
+
+def kind_of(name: str) -> str:
+    """`topics`, `subscriptions` or `snapshots`, or InvalidArgument."""
+    if "/schemas/" in name:
+        raise Unimplemented.feature("Schemas of Pub/Sub", "publish without a schema")
+    match = RESOURCE.fullmatch(name)
+    if match is None:
+        raise bad_name(name, "resource")
+    return match[1]
 
 
 def check_project(name: str) -> str:

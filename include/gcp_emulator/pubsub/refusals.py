@@ -7,7 +7,14 @@ ApiError
 
 from grpc import StatusCode
 
-from gcp_emulator.errors import AlreadyExists, ApiError, FailedPrecondition, InvalidArgument, NotFound
+from gcp_emulator.errors import (
+    AlreadyExists,
+    ApiError,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+)
 
 
 class OutOfRange(ApiError):
@@ -30,6 +37,10 @@ def missing(name: str) -> NotFound:
 
 def exists(name: str) -> AlreadyExists:
     return AlreadyExists(f"Resource already exists in the project (resource={name.rpartition('/')[2]}).")
+
+
+def not_authorized() -> PermissionDenied:
+    return PermissionDenied("User not authorized to perform this action.")
 
 
 def bad_name(name: str, field: str = "name") -> InvalidArgument:

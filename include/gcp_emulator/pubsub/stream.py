@@ -9,6 +9,7 @@ from gcp_emulator.pubsub.broker import PubSub
 from gcp_emulator.pubsub.entry import Holder
 from gcp_emulator.pubsub.limits import MAX_ACK_DEADLINE_S, MAX_MESSAGES, MIN_ACK_DEADLINE_S
 from gcp_emulator.pubsub.message import Delivery
+from gcp_emulator.pubsub.roles import CONSUME
 from gcp_emulator.pubsub.subscription import Subscription
 
 
@@ -19,9 +20,10 @@ class Stream:
     free at the end of its lease.
     """
 
-    def __init__(self, subscription: Subscription, first: Any) -> None:
+    def __init__(self, subscription: Subscription, first: Any, caller: str) -> None:
         self.subscription = subscription
         self._holder = Holder(
+            caller,
             ack_deadline=_deadline(first.stream_ack_deadline_seconds),
             max_messages=first.max_outstanding_messages,
             max_bytes=first.max_outstanding_bytes,
@@ -85,7 +87,7 @@ class Stream:
         self._holder.wake()
 
 
-async def open_stream(pubsub: PubSub, requests: AsyncIterator[Any]) -> Stream | None:
+async def open_stream(pubsub: PubSub, requests: AsyncIterator[Any], caller: str) -> Stream | None:
     """The stream that the first request asks for; None when none came."""
     first = await anext(requests, None)
     if first is None:
@@ -94,9 +96,10 @@ async def open_stream(pubsub: PubSub, requests: AsyncIterator[Any]) -> Stream | 
         raise InvalidArgument("first message must set subscription")
     if not first.stream_ack_deadline_seconds:
         raise InvalidArgument("first message must set stream_ack_deadline_seconds")
+    pubsub.rights.need(caller, CONSUME, first.subscription)
     subscription = pubsub.subscriptions.find(first.subscription)
     subscription.check_open()
-    return Stream(subscription, first)
+    return Stream(subscription, first, caller)
 
 
 def _deadline(seconds: int) -> int:

@@ -12,7 +12,7 @@ from gcp_emulator.pubsub.limits import MAX_ACK_DEADLINE_S, MAX_MESSAGES
 from gcp_emulator.pubsub.message import Delivery, Message
 from gcp_emulator.pubsub.names import DELETED_TOPIC
 from gcp_emulator.pubsub.policy import policy_of
-from gcp_emulator.pubsub.refusals import detached, missing, out_of_bounds
+from gcp_emulator.pubsub.refusals import detached, missing, not_authorized, out_of_bounds
 
 Route = Callable[[str, Message], Sequence[float]]
 
@@ -75,10 +75,10 @@ class Subscription:
         self.backlog.tick(now)
         self.feed.changed()
 
-    async def pull(self, limit: int, wait: float) -> list[Delivery]:
+    async def pull(self, limit: int, wait: float, caller: str) -> list[Delivery]:
         """Up to `limit` messages, waiting for the first up to `wait` seconds."""
         self.check_open()
-        holder = Holder()
+        holder = Holder(caller)
         self.join(holder)
         try:
             return await self.feed.next(holder, min(limit, MAX_MESSAGES), wait)
@@ -96,6 +96,13 @@ class Subscription:
         self.backlog.leave(holder)
         self.backlog.give_back([delivery.ack_id for delivery in undelivered])
         self.feed.changed()
+
+    def turn_away(self, allowed: Callable[[str], bool]) -> None:
+        """Rights have changed: whoever reads here and may not any more is told."""
+        for holder in self._readers:
+            if not allowed(holder.caller):
+                holder.refused = not_authorized()
+                holder.wake()
 
     def acknowledge(self, ack_ids: Sequence[str]) -> None:
         self._check_ids(ack_ids)

@@ -9,6 +9,7 @@ from gcp_emulator.pubsub.names import DELETED_TOPIC, check_subscription, check_t
 from gcp_emulator.pubsub.refusals import exists, missing
 from gcp_emulator.pubsub.resources import Subscription as Resource
 from gcp_emulator.pubsub.resources import complete_subscription
+from gcp_emulator.pubsub.rights import Rights
 from gcp_emulator.pubsub.subscription import Subscription
 from gcp_emulator.pubsub.topics import Topics
 from gcp_emulator.pubsub.updates import SUBSCRIPTION_FIELDS, updated
@@ -25,11 +26,13 @@ class Subscriptions:
         store: Store,
         clock: Callable[[], float],
         topics: Topics,
+        rights: Rights,
         dead_letter: Callable[[Any, Message, int], bool],
     ) -> None:
         self._store = store
         self._clock = clock
         self._topics = topics
+        self._rights = rights
         self._dead_letter = dead_letter
         self._incarnations = itertools.count(int(clock() * 1000))
         self._swept = clock()
@@ -88,6 +91,7 @@ class Subscriptions:
         self._leave_topic(subscription)
         del self._all[name]
         self._store.remove(Resource, name)
+        self._rights.forget(name)
         subscription.remove()
 
     def names(self, project: str) -> list[str]:

@@ -10,6 +10,7 @@ from gcp_emulator.pubsub.policy import seconds
 from gcp_emulator.pubsub.refusals import exists, missing
 from gcp_emulator.pubsub.resources import Topic as Resource
 from gcp_emulator.pubsub.resources import complete_topic
+from gcp_emulator.pubsub.rights import Rights
 from gcp_emulator.pubsub.snapshots import Snapshot
 from gcp_emulator.pubsub.subscription import Route, Subscription
 from gcp_emulator.pubsub.updates import TOPIC_FIELDS, updated
@@ -54,8 +55,9 @@ class Topic:
 class Topics:
     """The topics by name; their resources are kept in the store."""
 
-    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, clock: Callable[[], float], rights: Rights) -> None:
         self._store = store
+        self._rights = rights
         self._clock = clock
         self._topics = {resource.name: Topic(resource) for resource in store.all(Resource)}
 
@@ -85,6 +87,7 @@ class Topics:
         topic = self.find(name)
         del self._topics[name]
         self._store.remove(Resource, name)
+        self._rights.forget(name)
         return topic
 
     def names(self, project: str) -> list[str]:

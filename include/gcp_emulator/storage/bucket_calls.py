@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from gcp_emulator.errors import PermissionDenied
 from gcp_emulator.json_api import Refusal
 from gcp_emulator.storage import bucket as rules
 from gcp_emulator.storage.call import Call
@@ -72,11 +73,13 @@ class BucketCalls:
 
 
 class NotificationCalls:
-    """`check_topic` raises where a topic `projects/p/topics/t` cannot be had; called from any thread."""
+    """`check_topic` raises where a topic `projects/p/topics/t` is missing, or where `agent`, who publishes for buckets,
+    may not publish; called from any thread."""
 
-    def __init__(self, shelf: Shelf, check_topic: Callable[[str], object]) -> None:
+    def __init__(self, shelf: Shelf, check_topic: Callable[[str], object], agent: str) -> None:
         self._shelf = shelf
         self._check_topic = check_topic
+        self._agent = agent
 
     def insert(self, call: Call) -> dict[str, Any]:
         self._shelf.buckets.find(call.bucket)
@@ -92,7 +95,13 @@ class NotificationCalls:
         unknown = [kind for kind in call.body.get("event_types", ()) if kind not in list(Event)]
         if unknown:
             raise invalid(f"Invalid event type: {unknown[0]}")
-        self._check_topic(topic.removeprefix(TOPIC))
+        try:
+            self._check_topic(topic.removeprefix(TOPIC))
+        except PermissionDenied as error:
+            said = f"The service account '{self._agent}' does not have permission to publish messages to to the Cloud"
+            raise Refusal(
+                403, "forbidden", f"{said} Pub/Sub topic '{topic}', or that topic does not exist."
+            ) from error
         wanted = ("topic", "payload_format", "event_types", "custom_attributes", "object_name_prefix")
         made = {field: call.body[field] for field in wanted if call.body.get(field)}
         with self._shelf.catalogue.change():
@@ -100,6 +109,10 @@ class NotificationCalls:
             made["id"] = str(max(taken, default=0) + 1)
             self._shelf.catalogue.put_note(KIND, call.bucket, made["id"], made)
         return _shown(made, call)
+
+    def service_account(self, call: Call) -> dict[str, Any]:
+        """The agent's e-mail, to grant a right to."""
+        return {"kind": "storage#serviceAccount", "email_address": self._agent}
 
     def get(self, call: Call) -> dict[str, Any]:
         self._shelf.buckets.find(call.bucket)

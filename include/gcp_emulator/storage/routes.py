@@ -29,17 +29,17 @@ UPLOADS = ("upload/storage/v1", "resumable/upload/storage/v1")
 
 
 class StorageRoutes:
-    """Endpoints by verb and path. `check_topic`: see NotificationCalls."""
+    """Endpoints by verb and path."""
 
     def __init__(
-        self, shelf: Shelf, uploads: Uploads, api: JsonApi, check_topic: Callable[[str], object]
+        self, shelf: Shelf, uploads: Uploads, api: JsonApi, notifications: NotificationCalls
     ) -> None:
         self._shelf = shelf
         self._api = api
         self._table: dict[tuple[str, int], list[tuple[list[str], Endpoint]]] = {}
         self._buckets(BucketCalls(shelf))
         self._access(shelf)
-        self._notifications(NotificationCalls(shelf, check_topic))
+        self._notifications(notifications)
         self._objects(ObjectCalls(shelf))
         self._bytes(UploadCalls(shelf, uploads))
 
@@ -105,6 +105,9 @@ class StorageRoutes:
             self._add("DELETE", f"{path}/{{entity}}", f"{kind}.delete", lists.delete)
 
     def _notifications(self, calls: NotificationCalls) -> None:
+        self._add(
+            "GET", "projects/{project}/serviceAccount", "projects.serviceAccount.get", calls.service_account
+        )
         path = f"{BUCKET}/notificationConfigs"
         self._add("POST", path, "notifications.insert", calls.insert)
         self._add("GET", path, "notifications.list", calls.list)

@@ -54,7 +54,7 @@ class Listener:
     def __init__(self):
         self.heard = []
 
-    def publish(self, topic, messages):
+    def publish(self, topic, messages, *, caller):
         self.heard += [dict(message.attributes) for message in messages]
         return ["1"]
 

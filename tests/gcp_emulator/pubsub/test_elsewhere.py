@@ -22,9 +22,10 @@ def test_all_that_is_published_arrives_in_order_and_a_missing_topic_stops_nobody
 
     async def publish():
         elsewhere = Elsewhere(ready["grpc"])
-        elsewhere.publish(f"{project}/topics/none", [Outgoing(b"lost")])
+        elsewhere.publish(f"{project}/topics/none", [Outgoing(b"lost")], caller="job@p.iam")
         for number in range(COUNT):
-            elsewhere.publish(topic, [Outgoing(str(number).encode(), {"kind": "count"})])
+            message = Outgoing(str(number).encode(), {"kind": "count"})
+            elsewhere.publish(topic, [message], caller="job@p.iam")
         await elsewhere.close()
 
     asyncio.run(publish())
