@@ -56,7 +56,7 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    default_args={"owner": "data-platform", "retries": 0, "retry_delay": timedelta(minutes=5)},
+    default_args={"owner": "data-platform", "retries": 3, "retry_delay": timedelta(seconds=10)},
     params=params,
     tags=["batch", "example"],
 ):
@@ -69,6 +69,7 @@ with DAG(
             "task_count": "{{ params.tasks }}",
             "parallelism": "{{ params.tasks }}",
         },
+        retry_failed=False,
         gcp_conn_id=settings().gcp_conn_id,
         pre_execute=refuse_unknown,
         doc_md="One Batch job with many tasks, each of which leaves its part in the bucket.",
@@ -77,6 +78,7 @@ with DAG(
         task_id="others",
         labels={"airflow-run-id": "{{ label_value(params.others_run_id or 'none') }}"},
         at_least="{{ 1 if params.others_run_id else 0 }}",
+        retries=0,
         gcp_conn_id=settings().gcp_conn_id,
         pre_execute=refuse_unknown,
         doc_md="Waits for all Batch jobs of another run, whoever submitted them.",
@@ -88,6 +90,7 @@ with DAG(
             "name": "gather-primes",
             "args": ["gather", "--parts", "/parts/{{ run_id }}", "--expect", "{{ params.tasks }}"],
         },
+        retry_failed=False,
         gcp_conn_id=settings().gcp_conn_id,
         doc_md="Adds up what the tasks of `count` left.",
     )

@@ -20,8 +20,9 @@ The job's id begins with `job_name_prefix`, whatever text that is, and ends with
 a retry of the task finds its job again. XCom `return_value` holds the job, its uid, state, exit code and duration; the
 task's links lead to the job and to its log.
 
-**Owner:** data-platform. **Schedule:** none, started by people and scripts. One run at a time by default; what has to
-run side by side belongs into one run's `task_count`, or into a DAG of its own with `BatchJobOperator`.
+A worker that dies costs the run nothing: another try finds the job and waits on. A job that failed is not run again.
+
+**Owner:** data-platform. **Schedule:** none, started by people and scripts. Runs do not wait for one another.
 
 **When it fails**, the last line of the task's log names the class of the failure, its cause and what to do.
 
@@ -129,7 +130,7 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=25_000,  # nobody's job waits for another one's end; as many as one triggerer may hold
-    default_args={"owner": "data-platform", "retries": 0, "retry_delay": timedelta(minutes=5)},
+    default_args={"owner": "data-platform", "retries": 3, "retry_delay": timedelta(seconds=10)},
     params=params,
     tags=["batch"],
 ):
@@ -137,6 +138,7 @@ with DAG(
         task_id="run",
         template="batch_job.yaml",
         job_name_prefix="{{ params.job_name_prefix }}",
+        retry_failed=False,
         gcp_conn_id=settings().gcp_conn_id,
         pre_execute=refuse_unknown,
         doc_md="Submits the job, follows its log, and leaves job, uid, state and exit code in XCom.",

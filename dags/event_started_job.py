@@ -58,7 +58,7 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=25_000,  # nobody's job waits for another one's end
-    default_args={"owner": "data-platform", "retries": 0, "retry_delay": timedelta(minutes=5)},
+    default_args={"owner": "data-platform", "retries": 3, "retry_delay": timedelta(seconds=10)},
     params={
         "starts": Param(
             [],
@@ -78,7 +78,6 @@ with DAG(
         gcp_conn_id=settings().gcp_conn_id,
         pre_execute=refuse_unknown,
         retries=5,
-        retry_delay=timedelta(seconds=10),
         max_active_tis_per_dag=1,
         priority_weight=1_000,
         weight_rule="absolute",
@@ -86,6 +85,7 @@ with DAG(
     )
     BatchEventJobOperator.partial(
         task_id="run_batch",
+        retry_failed=False,
         gcp_conn_id=settings().gcp_conn_id,
         map_index_template="{{ task.wanted.identity[-100:] }}",
         doc_md="Waits for the job of one event, on Batch.",
@@ -98,7 +98,6 @@ with DAG(
         gcp_conn_id=settings().gcp_conn_id,
         pre_execute=refuse_unknown,
         retries=5,
-        retry_delay=timedelta(seconds=10),
         max_active_tis_per_dag=1,
         priority_weight=999,
         weight_rule="absolute",
@@ -106,6 +105,7 @@ with DAG(
     )
     CloudRunEventJobOperator.partial(
         task_id="run_cloud_run",
+        retry_failed=False,
         gcp_conn_id=settings().gcp_conn_id,
         map_index_template="{{ task.wanted.identity[-100:] }}",
         doc_md="Waits for the job of one event, on Cloud Run.",

@@ -269,3 +269,25 @@ def test_a_try_that_died_in_the_pause_is_gone_on_with_by_the_next(
     assert [job.state for job in jobs("orphaned")] == [JobState.FAILED, JobState.SUCCEEDED]
     assert "standard" in str(told("orphaned")[-1][3])
     assert emulator.count("CancelJob") == 0
+
+
+@both
+@pytest.mark.parametrize(("script", "limit"), [("exit 7", None), ("sleep 60", 2)], ids=["failed", "late"])
+def test_retries_that_are_for_tries_that_died_run_no_failed_job_again(
+    emulator: Any, run_operator: Run, deferrable: bool, script: str, limit: float | None
+) -> None:
+    dag = f"no_second_{'late' if limit else 'failed'}_{deferrable}".lower()
+    ran = run_operator(
+        BatchJobOperator,
+        dag,
+        spec=spec(dag.replace("_", "-"), script),
+        deferrable=deferrable,
+        timeout_seconds=limit,
+        retries=3,
+        retry_delay=timedelta(0),
+        retry_failed=False,
+        polling_period_seconds=1,
+    )
+    assert ran.state == "failed", ran.log
+    assert len(jobs(dag)) == 1
+    assert [action for _, _, action, _ in told(dag)] == ["dead_letter"]

@@ -51,6 +51,7 @@ class JobArguments(RendersTemplates, BaseOperator):
         args: Sequence[str] | None,
         env: Mapping[str, str] | None,
         cancel_on_kill: bool,
+        retry_failed: bool,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -69,6 +70,7 @@ class JobArguments(RendersTemplates, BaseOperator):
         self.args = args
         self.env = env
         self.cancel_on_kill = cancel_on_kill
+        self.retry_failed = retry_failed
         self.on_failure_callback = [*self.on_failure_callback, cancel_left_behind]
         self.template_name = template
 

@@ -47,6 +47,8 @@ class BatchJobOperator(JobOperator):
     :param env: environment variables of the main container, beside the template's. (templated)
     :param labels: labels of the job, beside those that say which DAG, run, task and try made it. (templated)
     :param cancel_on_kill: whether the job is cancelled when a user ends the task.
+    :param retry_failed: whether Airflow's retries run a job again that failed. Without it they serve only tries that
+        died, whose job the next try finds: a killed worker then costs nothing, and a failed job fails the task.
     """
 
     operator_extra_links = (BatchJobLink(), BatchLogLink())
@@ -81,13 +83,14 @@ class BatchJobOperator(JobOperator):
         env: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
         cancel_on_kill: bool = True,
+        retry_failed: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(
             project_id=project_id, region=region, job_name=job_name, polling_period_seconds=polling_period_seconds,
             timeout_seconds=timeout_seconds, gcp_conn_id=gcp_conn_id, impersonation_chain=impersonation_chain,
             deferrable=deferrable, transport=transport, verbose=verbose, template=template, spec=spec, args=args,
-            env=env, cancel_on_kill=cancel_on_kill, **kwargs,
+            env=env, cancel_on_kill=cancel_on_kill, retry_failed=retry_failed, **kwargs,
         )  # fmt: skip
         self.job = job
         self.job_name_prefix = job_name_prefix

@@ -48,6 +48,8 @@ class CloudRunJobOperator(JobOperator):
     :param manage_job: whether to create or update the job to match template or spec before running it. Default: only
         where GCP_JOBS_ENVIRONMENT is local or dev; elsewhere the deployment writes jobs and drift is reported.
     :param cancel_on_kill: whether the execution is cancelled when a user ends the task.
+    :param retry_failed: whether Airflow's retries run a job again that failed. Without it they serve only tries that
+        died, whose job the next try finds: a killed worker then costs nothing, and a failed job fails the task.
     :param report_uri: gs://bucket/name of what the job leaves for people to read; the task links to it. (templated)
     """
 
@@ -85,6 +87,7 @@ class CloudRunJobOperator(JobOperator):
         env: Mapping[str, str] | None = None,
         manage_job: bool | None = None,
         cancel_on_kill: bool = True,
+        retry_failed: bool = True,
         report_uri: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -92,7 +95,7 @@ class CloudRunJobOperator(JobOperator):
             project_id=project_id, region=region, job_name=job_name, polling_period_seconds=polling_period_seconds,
             timeout_seconds=timeout_seconds, gcp_conn_id=gcp_conn_id, impersonation_chain=impersonation_chain,
             deferrable=deferrable, transport=transport, verbose=verbose, template=template, spec=spec, args=args,
-            env=env, cancel_on_kill=cancel_on_kill, **kwargs,
+            env=env, cancel_on_kill=cancel_on_kill, retry_failed=retry_failed, **kwargs,
         )  # fmt: skip
         self.overrides = overrides
         self.use_regional_endpoint = use_regional_endpoint

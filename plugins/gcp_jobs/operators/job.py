@@ -44,8 +44,11 @@ class JobOperator(HoldsRun):
                 return self._wait(context, carry)
             except AirflowTaskTimeout:
                 self._give_up()
-                journal.failed(JobTimedOut("the task's execution_timeout passed"), last=last_try(context))
+                late = JobTimedOut("the task's execution_timeout passed")
+                journal.failed(late, last=self._ends(late) or last_try(context))
                 self._forget(context)
+                if self._ends(late):
+                    raise AirflowFailException(str(late)) from None
                 raise
 
     def execute_complete(self, context: "Context", event: dict[str, Any]) -> dict[str, Any]:
@@ -171,8 +174,9 @@ class JobOperator(HoldsRun):
             return None
         store, clear_number = self._memory(context)
         return Aftermath(
-            self._attempts, self._run(), self._told(), store, clear_number, last_try(context), self.log
-        )
+            self._attempts, self._run(), self._told(), store, clear_number,
+            not self.retry_failed or last_try(context), self.log,
+        )  # fmt: skip
 
     def _defer(self, carry: Carry, cursor: dict[str, Any] | None) -> NoReturn:
         from gcp_jobs.triggers.job import JobTrigger
@@ -236,14 +240,15 @@ class JobOperator(HoldsRun):
         try:
             yield journal
         except GcpJobsError as error:
-            if error.permanent or last_try(context):
+            last = self._ends(error) or last_try(context)
+            if last:
                 self._give_up()
             nothing_runs = error.permanent or isinstance(error, NotFound) or not journal.intended
             if begins and self._ref is None and nothing_runs:
                 journal.refused(self._meant())
-            journal.failed(error, last=last_try(context))
+            journal.failed(error, last=last)
             self._forget(context)
-            if error.permanent:
+            if self._ends(error):
                 raise AirflowFailException(str(error)) from None  # the message says it all
             raise
         except (AirflowTaskTimeout, KeyboardInterrupt):
@@ -256,3 +261,7 @@ class JobOperator(HoldsRun):
             raise
         finally:
             journal.write()
+
+    def _ends(self, error: GcpJobsError) -> bool:
+        """Whether Airflow is not to try again after this, though it may have retries left."""
+        return error.permanent or (not self.retry_failed and isinstance(error, JobFailed | JobTimedOut))
