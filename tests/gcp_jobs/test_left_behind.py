@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk import DAG
 from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import GetTaskStates, XComResult
 from tests.gcp_jobs.tries import BACKENDS, SPEC
@@ -101,6 +102,33 @@ def test_a_users_own_callbacks_stay_and_come_first() -> None:
 
     task = BatchJobOperator(task_id="t", on_failure_callback=mine)
     assert list(task.on_failure_callback) == [mine, cancel_left_behind]
+
+
+@each_backend
+def test_a_mapped_tasks_job_is_cancelled_by_its_own_arguments(backend: str, airflow: Airflow) -> None:
+    """The dag-processor has the mapped operator only: nobody has expanded it there."""
+    kept, lost = job(backend, "kept"), job(backend, "lost")
+    with DAG(f"mapped_{backend}"):
+        task = OPERATORS[backend].partial(task_id="t").expand(cancel_on_kill=[False, True])
+    for index, ref in enumerate((kept, lost)):
+        airflow(ref.name, "failed")
+        said = context(backend)
+        said["ti"].task, said["ti"].map_index = task, index
+        (callback,) = task.on_failure_callback
+        callback(said)
+    assert (over(backend, kept), over(backend, lost)) == (False, True)
+
+
+def test_a_mapped_task_has_a_users_own_callbacks_and_ours_once() -> None:
+    def mine(_: Any) -> None:
+        """Tell somebody."""
+
+    with DAG("mapped_with_callback", default_args={"on_failure_callback": mine}):
+        mapped = BatchJobOperator.partial(task_id="t").expand(job_name=["a"])
+    expanded = mapped.unmap({"job_name": "a"})
+    assert (
+        list(mapped.on_failure_callback) == list(expanded.on_failure_callback) == [mine, cancel_left_behind]
+    )
 
 
 def test_where_airflow_does_not_answer_nothing_is_raised(airflow: Airflow) -> None:

@@ -12,13 +12,14 @@ from gcp_jobs.clients import Access
 from gcp_jobs.errors import TemplateError
 from gcp_jobs.job_run import JobRun
 from gcp_jobs.model import JobRef, JobSpec
-from gcp_jobs.operators.left_behind import cancel_left_behind
+from gcp_jobs.operators.left_behind import and_cancelled
 from gcp_jobs.operators.rendering import RendersTemplates, default_deferrable
 from gcp_jobs.settings import settings
 from gcp_jobs.template import JobTemplate, inline, parse
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
 
 class JobArguments(RendersTemplates, BaseOperator):
@@ -71,8 +72,15 @@ class JobArguments(RendersTemplates, BaseOperator):
         self.env = env
         self.cancel_on_kill = cancel_on_kill
         self.retry_failed = retry_failed
-        self.on_failure_callback = [*self.on_failure_callback, cancel_left_behind]
+        self.on_failure_callback = and_cancelled(self.on_failure_callback)
         self.template_name = template
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> "OperatorPartial":
+        """Begin a mapped task, with our failure callback: where Airflow calls that, no `__init__` has run."""
+        made: OperatorPartial = super().partial(**kwargs)
+        made.kwargs["on_failure_callback"] = and_cancelled(made.kwargs["on_failure_callback"])
+        return made
 
     # what a subclass says
 

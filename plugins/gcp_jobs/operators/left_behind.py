@@ -2,14 +2,15 @@
 
 Airflow calls this failure callback in its dag-processor, which has the task's XCom and state, but neither its rendered
 fields nor its state store. So the job is the one that XCom names (`gcp_jobs_owner`); of a worker that died between the
-start and that XCom the ledger knows, else DAG reconcile finds it. A mapped task has no callbacks but those given to it.
+start and that XCom the ledger knows, else DAG reconcile finds it.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.bases.xcom import BaseXCom
+from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from gcp_jobs.clients import Access
 from gcp_jobs.errors import LedgerUnavailable, NotFound
@@ -23,15 +24,16 @@ if TYPE_CHECKING:
     from gcp_jobs.backends.base import JobBackend
 
 log = logging.getLogger(__name__)
+Callback = Callable[["Context"], None]
 
 
 def cancel_left_behind(context: "Context") -> None:
     """Ask for the end of what the dead worker left, unless another try has it by now. Never raises."""
     ti: Any = context["ti"]
-    task: Any = getattr(ti, "task", None)
-    if not getattr(task, "cancel_on_kill", False) or task.attempted:
-        return
     try:
+        task = _operator(context)
+        if not task.cancel_on_kill or task.attempted:
+            return
         access = Access.of(task.gcp_conn_id, task.impersonation_chain, task.transport)
         for ref in set(_left(ti, task.backend_name, access)):
             _cancel(ref, access)
@@ -40,6 +42,20 @@ def cancel_left_behind(context: "Context") -> None:
         log.warning(
             "Whether task %s left a job is not known: %s: %s", ti.task_id, type(error).__name__, error
         )
+
+
+def and_cancelled(callbacks: Sequence[Callback]) -> list[Callback]:
+    """Give a task's own failure callbacks, and ours after them: once, for a mapped task brings it along."""
+    return [*(each for each in callbacks if each is not cancel_left_behind), cancel_left_behind]
+
+
+def _operator(context: "Context") -> Any:
+    """The task's operator; a mapped one is made here with its own arguments, as a worker does."""
+    task: Any = context["ti"].task
+    if not isinstance(task, MappedOperator):
+        return task
+    mapped, _ = task.expand_input.resolve(dict(context))
+    return task.unmap(mapped)
 
 
 def _left(ti: Any, backend: str, access: Access) -> Iterator[JobRef]:
