@@ -86,6 +86,16 @@ class SmallAirflow:
                 return waited
             waited.append(waiting)
 
+    def give_up(self) -> int:
+        """Schedule, then give all waits up as Airflow does when no triggerer can run them; gives how many."""
+        self._schedule()
+        mine = select(Trigger.id).join(TaskInstance, TaskInstance.trigger_id == Trigger.id)
+        with create_session() as session:
+            waiting = session.scalars(mine.where(TaskInstance.dag_id == self._dag.dag_id)).all()
+        for trigger_id in waiting:
+            Trigger.submit_failure(trigger_id)
+        return len(waiting)
+
     def states(self) -> Mapping[str, int]:
         """How many task instances of the DAG are in which state."""
         with create_session() as session:

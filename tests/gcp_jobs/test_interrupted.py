@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,11 +18,12 @@ from gcp_jobs.model import JobRef, JobState
 pytestmark = pytest.mark.airflow
 
 
-@pytest.mark.parametrize(("backend", "deferrable"), [("batch", True), ("cloud_run", False)])
+@pytest.mark.parametrize("backend", list(BACKENDS))
+@pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "sync"])
 def test_ctrl_c_cancels_the_job(
     emulator: Any, run_operator: Callable[..., Any], backend: str, deferrable: bool
 ) -> None:
-    name = f"interrupted-{backend}".replace("_", "-")
+    name = f"interrupted-{backend}-{deferrable}".lower().replace("_", "-")
 
     def states() -> list[JobState]:
         with suppress(NotFound):
@@ -38,10 +40,10 @@ def test_ctrl_c_cancels_the_job(
 
     thread = threading.Thread(target=interrupt)
     thread.start()
-    with suppress(KeyboardInterrupt):  # where the wait is in this process, Airflow makes a failure of it
+    with suppress(KeyboardInterrupt):  # where the task itself waits, Airflow makes a failure of it
         run_operator(
             OPERATORS[backend], name.replace("-", "_"), spec={"name": name, "args": ["seconds=600"], **SPEC},
-            deferrable=deferrable, polling_period_seconds=1, verbose=False,
+            deferrable=deferrable, polling_period_seconds=1, verbose=False, retries=1, retry_delay=timedelta(0),
             project_id="local-project", region="europe-west1",
         )  # fmt: skip
     thread.join()

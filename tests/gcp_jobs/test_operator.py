@@ -124,19 +124,6 @@ def test_past_its_deadline_the_job_is_cancelled_and_the_task_fails(
     assert time.monotonic() - began < 60
 
 
-def test_execution_timeout_cancels_a_job_that_is_waited_for_here(emulator: Any, run_operator: Run) -> None:
-    ran = run_operator(
-        CloudRunJobOperator,
-        "execution_timeout",
-        spec=spec("timed"),
-        args=["sleep", "120"],
-        execution_timeout=timedelta(seconds=4),
-        deferrable=False,
-    )
-    assert ran.state == "failed"
-    assert [s.state for s in BACKEND.list(ref("timed"))] == [JobState.CANCELLED]
-
-
 def test_a_job_cancelled_from_outside_fails_the_task_and_says_so(emulator: Any, run_operator: Run) -> None:
     import threading
 

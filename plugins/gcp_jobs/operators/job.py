@@ -251,10 +251,13 @@ class JobOperator(HoldsRun):
             if self._ends(error):
                 raise AirflowFailException(str(error)) from None  # the message says it all
             raise
-        except (AirflowTaskTimeout, KeyboardInterrupt):
-            # Ctrl-C ends `airflow dags test`; a worker's task gets none
+        except AirflowTaskTimeout:
             self._give_up()
             raise
+        except KeyboardInterrupt:
+            # Ctrl-C on `airflow dags test`, which would take it for a failure and try again; a worker's task gets none
+            self._give_up()
+            raise AirflowFailException("The task was interrupted") from None
         except Exception:  # not ours; but without a retry nobody comes back for the run
             if last_try(context):
                 self._give_up()
