@@ -6,9 +6,11 @@ deleted when a new try starts and kept over a resume). No answer means: leave th
 """
 
 import asyncio
+import contextvars
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -142,6 +144,19 @@ def _state(answer: Any, claim: Claim) -> str | None:
 
 
 _at_work: set[asyncio.Task[None]] = set()
+_acquainted: list[asyncio.Task[None]] = []
+
+
+def acquaint(claim: Claim) -> None:
+    """Have Airflow asked once a process, before it matters: its first answer to a triggerer takes seconds."""
+    if not _acquainted:
+        work = asyncio.get_running_loop().create_task(_ask(claim), context=contextvars.Context())
+        _acquainted.append(work)
+
+
+async def _ask(claim: Claim) -> None:
+    with suppress(Exception):
+        await _alook(claim)
 
 
 async def on_trigger_kill(claim: Claim, cancel: Callable[[], Awaitable[None]]) -> None:

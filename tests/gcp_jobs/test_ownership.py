@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gcp_jobs import ownership
 from gcp_jobs.ownership import Claim, Sight, _settle, trigger_should_cancel, worker_should_cancel
 
 CLAIM = Claim("d", "r", "t", -1, 0, "job-1")
@@ -103,6 +104,24 @@ def test_no_answer_is_asked_for_again_and_is_no_reason_to_cancel(monkeypatch: py
     monkeypatch.setattr("gcp_jobs.ownership.UNANSWERED_S", 0.05)
     asyncio.run(_settle(CLAIM, cancel, look))
     assert cancelled == [1]
+
+
+def test_a_process_asks_once_before_it_matters_and_bears_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Claim] = []
+
+    async def look(claim: Claim) -> Sight:
+        asked.append(claim)
+        raise ConnectionError("away")
+
+    async def wait_twice() -> None:
+        for _ in range(2):
+            ownership.acquaint(CLAIM)
+        await asyncio.gather(*ownership._acquainted)
+
+    monkeypatch.setattr(ownership, "_alook", look)
+    monkeypatch.setattr(ownership, "_acquainted", [])
+    asyncio.run(wait_twice())
+    assert asked == [CLAIM]
 
 
 def test_a_claim_survives_the_way_through_a_trigger() -> None:

@@ -71,6 +71,8 @@ class JobTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait for the end and fire."""
         ref = JobRef.from_dict(self.ref)
+        if self.claim and not ownership.run_by_hand(self.trigger_id):
+            ownership.acquaint(ownership.Claim.from_dict(self.claim))
         cursor, told = Cursor.from_dict(self.cursor), False
         try:
             async with self._following(ref) as following:
