@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -38,6 +39,21 @@ class EmbeddedCloud:
         return sum(
             call.count for call in cloud.calls(self._rest) if call.method.rpartition("/")[2] in methods
         )
+
+    def cancels(self) -> dict[str, float]:
+        """When the first call to cancel each job or execution came, in epoch seconds."""
+        found: dict[str, float] = {}
+        with urlopen(f"{self._rest}/emulator/calls?recent=10000", timeout=30) as answer:
+            for call in json.load(answer)["recent"]:
+                if call["method"].rpartition("/")[2] in ("CancelJob", "CancelExecution"):
+                    found.setdefault(call["resource"], datetime.fromisoformat(call["time"]).timestamp())
+        return found
+
+    def refuse(self, *methods: str) -> str:
+        """Calls of these methods are refused for want of rights until the fault whose id this gives is taken away."""
+        patterns = [f"*/{method}" for method in methods]
+        fault = {"kind": "call", "methods": patterns, "code": "PERMISSION_DENIED"}
+        return str(self._send("POST", "", fault)["id"])
 
     def hold(self, machine_type: str) -> str:
         """Jobs of this machine type wait for machines until the fault whose id this gives is taken away."""

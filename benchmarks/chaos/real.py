@@ -42,6 +42,7 @@ PATHS = ("benchmarks/end_to_end_site", "plugins")
 MINE = {
     **SETTINGS,
     "AIRFLOW__CORE__PARALLELISM": "10",
+    "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "2",
     "GCP_JOBS_SWEEP_SECONDS": "10",
     "GCP_JOBS_LIST_SECONDS": "5",
     "GCP_JOBS_API_PATIENCE_SECONDS": "60",
