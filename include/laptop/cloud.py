@@ -1,7 +1,7 @@
 """What the laptop commands themselves do at the emulator, through Google's own clients and as their own identities."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +23,8 @@ from laptop.environment import PROJECT, STATUS_TOPIC, account
 
 SECRET = "dog-api-key"
 SINK = STATUS_TOPIC
+# Who Batch jobs may run as and tell the status topic of themselves; the last is of those that name nobody.
+JOBS = (*map(account, ("job", "ingestion", "command")), "123456789012-compute@developer.gserviceaccount.com")
 # Cloud Run itself tells nobody of an execution's end; this entry of its audit log does.
 # https://docs.cloud.google.com/run/docs/logging, https://docs.cloud.google.com/logging/docs/audit#system-event
 COMPLETED = (
@@ -36,6 +38,11 @@ def identified(identity: str) -> Sequence[tuple[str, str]]:
     return [("authorization", f"Bearer {account(identity)}")]
 
 
+def member(identity: str) -> str:
+    """A service account as policies name it."""
+    return f"serviceAccount:{account(identity)}"
+
+
 def deploy(host: str, api_key: str) -> None:
     """Makes what a project needs before Airflow runs there; what is there already stays or is put right.
 
@@ -44,26 +51,44 @@ def deploy(host: str, api_key: str) -> None:
     """
     with grpc.insecure_channel(host) as channel:
         keep_secret(channel, SECRET, api_key)
-        keep_topic(channel)
-        keep_sink(channel)
+        keep_topic(channel, keep_sink(channel))
 
 
-def keep_topic(channel: grpc.Channel) -> None:
-    """Makes the topic of jobs' states, unless it is there."""
+def keep_topic(channel: grpc.Channel, writer: str) -> None:
+    """Makes the topic of jobs' states, unless it is there: jobs and the sink's writer publish, Airflow subscribes."""
     client = PublisherClient(transport=PublisherGrpcTransport(channel=channel))
+    topic = f"projects/{PROJECT}/topics/{STATUS_TOPIC}"
     with suppress(exceptions.AlreadyExists):
-        client.create_topic(name=f"projects/{PROJECT}/topics/{STATUS_TOPIC}", metadata=identified("deployer"))
+        client.create_topic(name=topic, metadata=identified("deployer"))
+    publishers = [writer, *(f"serviceAccount:{name}" for name in JOBS)]
+    keep_rights(client, topic, {"publisher": publishers, "subscriber": [member("airflow")]})
 
 
-def keep_sink(channel: grpc.Channel) -> None:
-    """Makes the sink from the audit log to that topic, or gives the one that is there this filter and destination."""
+def keep_rights(client: PublisherClient, resource: str, roles: Mapping[str, Iterable[str]]) -> None:
+    """Gives a topic or subscription its policy, unless it has one: who has which of Pub/Sub's roles.
+
+    The deployer owns it.
+    """
+    deployer = identified("deployer")
+    held = client.get_iam_policy(request={"resource": resource}, metadata=deployer)
+    if held.bindings:
+        return
+    for role, members in {"admin": [member("deployer")], **roles}.items():
+        held.bindings.add(role=f"roles/pubsub.{role}", members=members)
+    client.set_iam_policy(request={"resource": resource, "policy": held}, metadata=deployer)
+
+
+def keep_sink(channel: grpc.Channel) -> str:
+    """Makes the sink from the audit log to that topic, or gives the one that is there this filter and destination; who
+    writes for it."""
     client = ConfigServiceV2Client(transport=ConfigServiceV2GrpcTransport(channel=channel))
     destination = f"pubsub.googleapis.com/projects/{PROJECT}/topics/{STATUS_TOPIC}"
     sink, deployer = LogSink(name=SINK, destination=destination, filter=COMPLETED), identified("deployer")
     try:
-        client.create_sink(parent=f"projects/{PROJECT}", sink=sink, metadata=deployer)
+        made = client.create_sink(parent=f"projects/{PROJECT}", sink=sink, metadata=deployer)
     except exceptions.AlreadyExists:
-        client.update_sink(sink_name=f"projects/{PROJECT}/sinks/{SINK}", sink=sink, metadata=deployer)
+        made = client.update_sink(sink_name=f"projects/{PROJECT}/sinks/{SINK}", sink=sink, metadata=deployer)
+    return str(made.writer_identity)
 
 
 def keep_secret(channel: grpc.Channel, secret: str, value: str) -> None:

@@ -20,6 +20,8 @@ from laptop.progress import Progress
 PROJECT = f"projects/{environment.PROJECT}"
 TOPIC = f"{PROJECT}/topics/{environment.STATUS_TOPIC}"
 SINK = (cloud.SINK, f"pubsub.googleapis.com/{TOPIC}", cloud.COMPLETED)
+VERBS = ("publish", "attachSubscription", "setIamPolicy")
+ACCOUNTS = ("airflow", "viewer", "deployer")
 Started = Callable[[], AbstractContextManager[grpc.Channel]]
 
 
@@ -46,8 +48,7 @@ def started(tmp_path: Path) -> Started:
 
 
 def deploy(channel: grpc.Channel) -> None:
-    cloud.keep_topic(channel)
-    cloud.keep_sink(channel)
+    cloud.keep_topic(channel, cloud.keep_sink(channel))
 
 
 def there(channel: grpc.Channel) -> tuple[list[str], list[tuple[str, str, str]]]:
@@ -70,6 +71,26 @@ def test_topic_and_sink_are_made_once_and_outlive_the_emulator(started: Started)
         assert there(channel) == ([TOPIC], [SINK])
         deploy(channel)
         assert there(channel) == ([TOPIC], [SINK])
+
+
+def test_jobs_and_the_sink_tell_the_topic_and_airflow_subscribes(started: Started) -> None:
+    with started() as channel:
+        deploy(channel)
+        api = PublisherClient(transport=PublisherGrpcTransport(channel=channel))
+        roles = {
+            identity: list(
+                api.test_iam_permissions(
+                    request={"resource": TOPIC, "permissions": [f"pubsub.topics.{verb}" for verb in VERBS]},
+                    metadata=[("authorization", f"Bearer {identity}")],
+                ).permissions
+            )
+            for identity in (
+                "cloud-logs@system.gserviceaccount.com", *cloud.JOBS, *map(environment.account, ACCOUNTS)
+            )
+        }  # fmt: skip
+    publish, attach, change = (f"pubsub.topics.{verb}" for verb in VERBS)
+    others = [[attach], [], [publish, attach, change]]
+    assert list(roles.values()) == [[publish]] * (1 + len(cloud.JOBS)) + others
 
 
 def test_a_sink_that_leads_elsewhere_is_put_right(started: Started) -> None:
