@@ -23,6 +23,9 @@ from typing import Any
 from gcp_emulator import process
 
 PROJECT = "local-project"
+AIRFLOW, DEPLOYER, STRANGER = (
+    f"{name}@{PROJECT}.iam.gserviceaccount.com" for name in ("airflow", "deployer", "stranger")
+)
 PATIENCE_S = 60.0
 ORDERS: Mapping[str, Any] = {
     "name": "orders", "source": {"attributes": {"kind": "order"}}, "template": "job.yaml", "env": {"ID": "{body.id}"},
@@ -46,7 +49,7 @@ class Wrong:
 class Fault:
     """What happens to events.
 
-    :param act: done before the good event is sent
+    :param act: done before the good event is sent; gives what its doer reads, if anything
     :param heal: done once the fault was read
     :param dead: how many dead letters there must be
     """
@@ -54,7 +57,7 @@ class Fault:
     name: str
     caught: str
     reads: str
-    act: Callable[["Post"], None]
+    act: Callable[["Post"], str | None]
     heal: Callable[["Post"], None] = lambda _: None
     dead: int = 0
     rules: Sequence[Mapping[str, Any]] = (ORDERS,)
@@ -68,6 +71,8 @@ class Post:
 
         self.publisher: Any = client("Publisher", Access())
         self.subscriber: Any = client("Subscriber", Access())
+        self.owner: Any = client("Publisher", Access(impersonation_chain=(DEPLOYER,)))
+        self.stranger: Any = client("Publisher", Access(impersonation_chain=(STRANGER,)))
         tail = uuid.uuid4().hex[:12]
         self.topic, self.letters = (f"projects/{PROJECT}/topics/{what}-{tail}" for what in ("events", "dead"))
         self.subscription, self.buried = (
@@ -80,6 +85,15 @@ class Post:
     def send(self, data: bytes, **attributes: str) -> None:
         """Publish an event."""
         self.publisher.publish(topic=self.topic, messages=[{"data": data, "attributes": attributes}])
+
+    def rights(self, resource: str, role: str = "") -> None:
+        """From now on Airflow has this role there, and nobody but the owner has another."""
+        roles = {"admin": DEPLOYER} | ({role: AIRFLOW} if role else {})
+        bindings = [
+            {"role": f"roles/pubsub.{each}", "members": [f"serviceAccount:{who}"]}
+            for each, who in roles.items()
+        ]
+        self.owner.set_iam_policy(request={"resource": resource, "policy": {"bindings": bindings}})
 
     def lose(self) -> None:
         """Delete the subscription."""
@@ -103,6 +117,23 @@ def _twice(post: Post) -> None:
 def _unburied(post: Post) -> None:
     post.publisher.delete_topic(topic=post.letters)
     post.send(b"{", kind="order")
+
+
+def _unburiable(post: Post) -> None:
+    post.rights(post.letters)
+    post.send(b"{", kind="order")
+
+
+def _intrude(post: Post) -> str:
+    from google.api_core.exceptions import GoogleAPICallError
+
+    post.rights(post.topic, "publisher")
+    try:
+        message = {"data": b'{"id": "intruder"}', "attributes": {"kind": "order"}}
+        post.stranger.publish(topic=post.topic, messages=[message])
+    except GoogleAPICallError as error:
+        return f"{STRANGER} reads {type(error).__name__}: {error.message}"
+    return "it was taken"
 
 
 RULES = (
@@ -130,6 +161,14 @@ EVENTS = (
     Fault("the dead-letter topic of events is missing", "trigger: the event comes again",
           r"cannot be dead-lettered.*gcloud pubsub topics create",
           _unburied),
+    Fault("an event from a publisher without the right", "Pub/Sub: refused",
+          r"stranger@.*PermissionDenied: User not authorized to perform this action", _intrude),
+    Fault("no right on the subscription of events", "trigger: backs off",
+          r"not allowed to pull events.*airflow@.*roles/pubsub\.subscriber on the subscription",
+          lambda post: post.rights(post.subscription), lambda post: post.rights(post.subscription, "subscriber")),
+    Fault("no right on the dead-letter topic of events", "trigger: the event comes again",
+          r"cannot be dead-lettered.*airflow@.*roles/pubsub\.publisher on the topic",
+          _unburiable, lambda post: post.rights(post.letters, "publisher")),
 )  # fmt: skip
 
 
@@ -161,7 +200,7 @@ async def _runs(post: Post, rules: Sequence[Mapping[str, Any]], taken: Taken) ->
 
 
 async def _story(fault: Fault, post: Post, log: StringIO) -> tuple[bool, bool]:
-    """Whether the good event came in spite of the fault, and another one after it."""
+    """Whether the good event came in spite of the fault and nothing else did, and another one after it."""
     taken = Taken()
     running = asyncio.create_task(_runs(post, fault.rules, taken))
 
@@ -174,13 +213,15 @@ async def _story(fault: Fault, post: Post, log: StringIO) -> tuple[bool, bool]:
         return False
 
     try:
-        await asyncio.to_thread(fault.act, post)
+        if said := await asyncio.to_thread(fault.act, post):
+            log.write(f"{said}\n")
         read = await until(lambda: re.search(fault.reads, log.getvalue()))
         await asyncio.to_thread(fault.heal, post)
         await asyncio.to_thread(post.send, b'{"id": "good"}', kind="order")
         came = await until(lambda: "good" in taken.ids)
         await asyncio.to_thread(post.send, b'{"id": "after"}', kind="order")
-        return read and came, await until(lambda: "after" in taken.ids)
+        healed = await until(lambda: "after" in taken.ids)
+        return read and came and set(taken.ids) <= {"good", "after"}, healed
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -248,6 +289,7 @@ def main() -> None:
         os.environ.update(
             AIRFLOW_HOME=folder, AIRFLOW__CORE__LOAD_EXAMPLES="False", NO_GCE_CHECK="true",
             AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT=json.dumps(connection), GCP_JOBS_ENVIRONMENT="local",
+            GCP_JOBS_AIRFLOW_SERVICE_ACCOUNT=AIRFLOW,
         )  # fmt: skip
         with process.start(project=PROJECT, log=Path(folder) / "emulator.log") as ready:
             os.environ.update(ready["env"])

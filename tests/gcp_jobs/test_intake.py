@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 from airflow.triggers.shared_stream import SharedStreamManager
+from google.api_core.exceptions import PermissionDenied
 
 from gcp_jobs.clients import Access, client
+from gcp_jobs.settings import settings
 from gcp_jobs.triggers import intake
 from gcp_jobs.triggers.job_events import JobEventTrigger
 
@@ -23,6 +25,9 @@ RULES = [
      "env": {"ID": "{body.id}"}},
     {"name": "slow", "source": {"attributes": {"kind": "slow"}}, "template": "job.yaml", "max_per_minute": 60},
 ]  # fmt: skip
+
+
+DEPLOYER, STRANGER = (f"{name}@local-project.iam.gserviceaccount.com" for name in ("deployer", "stranger"))
 
 
 class Post:
@@ -47,6 +52,15 @@ class Post:
     def send(self, *bodies: bytes, kind: str = "order") -> list[str]:
         messages = [{"data": body, "attributes": {"kind": kind}} for body in bodies]
         return list(self.publisher.publish(topic=self.topic, messages=messages).message_ids)
+
+    def rights(self, resource: str, **roles: str) -> None:
+        """From now on these accounts have these roles there, and nobody but the deployer another."""
+        bindings = [
+            {"role": f"roles/pubsub.{role}", "members": [f"serviceAccount:{account}"]}
+            for role, account in {"admin": DEPLOYER, **roles}.items()
+        ]
+        deployer: Any = client("Publisher", Access(impersonation_chain=(DEPLOYER,)))
+        deployer.set_iam_policy(request={"resource": resource, "policy": {"bindings": bindings}})
 
     def orders(self, first: int, many: int) -> list[str]:
         return self.send(*(json.dumps({"id": n}).encode() for n in range(first, first + many)))
@@ -282,6 +296,75 @@ def test_a_subscription_that_is_deleted_is_told_of_and_works_again_when_it_retur
     assert len(told) == 1
     assert f"gcloud pubsub subscriptions create {post.subscription}" in told[0]
     assert "Events come through" in caplog.text
+
+
+def test_a_right_that_is_taken_away_is_told_with_its_remedy_and_events_come_when_it_is_granted(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    airflow = settings().airflow_service_account
+
+    async def story() -> None:
+        post.rights(post.subscription, subscriber=airflow)
+        async with running(post) as here:
+            post.orders(0, 1)
+            await here.until(lambda: here.ids == ["0"])
+            post.rights(post.subscription, viewer=airflow)
+            await here.until(lambda: "No events come" in caplog.text)
+            post.orders(1, 1)
+            post.rights(post.subscription, subscriber=airflow)
+            await here.until(lambda: here.ids == ["0", "1"])
+
+    with caplog.at_level(logging.INFO):
+        asyncio.run(story())
+    told = [r.getMessage() for r in caplog.records if "No events come" in r.getMessage()]
+    assert len(told) == 1
+    for part in ("not allowed to pull events", post.subscription, airflow, "needs roles/pubsub.subscriber"):
+        assert part in told[0]
+    assert "Events come through" in caplog.text
+
+
+def test_who_may_not_publish_starts_nothing(post: Post) -> None:
+    stranger: Any = client("Publisher", Access(impersonation_chain=(STRANGER,)))
+
+    async def story() -> None:
+        post.rights(post.topic, publisher=settings().airflow_service_account)
+        async with running(post) as here:
+            with pytest.raises(PermissionDenied, match="User not authorized"):
+                stranger.publish(
+                    topic=post.topic, messages=[{"data": b'{"id": 9}', "attributes": {"kind": "order"}}]
+                )
+            post.orders(0, 1)
+            await here.until(lambda: here.ids == ["0"])
+            await here.until(here.settled)
+        assert here.ids == ["0"]
+        assert post.taken(post.subscription) == []
+
+    asyncio.run(story())
+
+
+def test_poison_that_nobody_may_bury_stays_and_the_log_says_who_needs_what(
+    post: Post, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "AGAIN_S", 1)
+    airflow = settings().airflow_service_account
+
+    async def story() -> None:
+        post.rights(post.letters)
+        async with running(post) as here:
+            (bad,) = post.send(b"{")
+            await here.until(lambda: "cannot be dead-lettered" in caplog.text)
+            post.rights(post.letters, publisher=airflow)
+            found: list[Any] = []
+            await here.until(lambda: found.extend(post.taken(post.buried)) or found)
+            assert found[0].attributes["gcp_jobs_message_id"] == bad
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(story())
+    assert "not allowed to dead-letter events" in caplog.text
+    assert post.letters in caplog.text
+    assert (
+        f"{airflow} (Airflow's connection 'google_cloud_default') needs roles/pubsub.publisher" in caplog.text
+    )
 
 
 def test_after_a_burst_comes_an_event_for_what_airflow_may_have_left_behind(
