@@ -65,6 +65,7 @@ from gcp_emulator.usage import Usage
 
 PROJECT_NUMBER = 123456789012
 STORAGE_AGENT = f"service-{PROJECT_NUMBER}@gs-project-accounts.iam.gserviceaccount.com"
+BATCH_AGENT = f"service-{PROJECT_NUMBER}@gcp-sa-cloudbatch.iam.gserviceaccount.com"
 PUBSUB_AGENT = f"service-{PROJECT_NUMBER}@gcp-sa-pubsub.iam.gserviceaccount.com"
 PACKAGE = Path(__file__).resolve().parent
 HOSTS = (
@@ -237,7 +238,7 @@ class Emulator:
             around=around,
             logs=BatchLogs(logs),
             usage=usage,
-            notifier=Notifier(self._notified()),
+            notifier=Notifier(self._notified(), BATCH_AGENT),
             work=(self._options.state or folder) / "tasks",
             project_number=str(PROJECT_NUMBER),
             supply=FaultySupply(self._faults),

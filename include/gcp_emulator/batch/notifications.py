@@ -13,6 +13,7 @@ from gcp_emulator.batch.states import JobState, TaskState
 from gcp_emulator.batch.status import OPERATIONAL_INFO, add_event
 from gcp_emulator.errors import ApiError
 from gcp_emulator.pubsub.message import Outgoing
+from gcp_emulator.pubsub.names import project_of
 from gcp_emulator.run.names import region, short
 
 log = logging.getLogger(__name__)
@@ -27,13 +28,14 @@ class Topics(Protocol):
 
 
 class Notifier:
-    """Publishes what jobs ask for, as each job's own identity, which needs the right to.
+    """Publishes what jobs ask for, as each job's own identity, or to another project's topic as Batch's `agent`.
 
-    A topic that cannot be had never stops a job: an event of the job says so, once.
+    Either needs the right to. A topic that cannot be had never stops a job: an event of the job says so, once.
     """
 
-    def __init__(self, pubsub: Topics) -> None:
+    def __init__(self, pubsub: Topics, agent: str) -> None:
         self._pubsub = pubsub
+        self._agent = agent
         self._warned: set[str] = set()
 
     def job_changed(self, job: Any, text: str) -> None:
@@ -65,8 +67,9 @@ class Notifier:
 
     def _publish(self, job: Any, topic: str, attributes: dict[str, str], text: str) -> None:
         try:
-            account = job.allocation_policy.service_account.email
-            self._pubsub.publish(topic, [Outgoing(text.encode(), attributes)], caller=account)
+            ours = topic.startswith(f"projects/{project_of(job.name)}/")
+            caller = job.allocation_policy.service_account.email if ours else self._agent
+            self._pubsub.publish(topic, [Outgoing(text.encode(), attributes)], caller=caller)
         except ApiError as error:
             said = f"Failed to publish notifications to {topic}: {error.message}"
             if all(event.description != said for event in job.status.status_events):

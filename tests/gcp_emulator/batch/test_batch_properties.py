@@ -108,7 +108,7 @@ async def live(job, steps, folder):
         runtime=PretendRuntime(),
         around=Surroundings(None, folder, "default@p.iam.gserviceaccount.com"),
         logs=BatchLogs(LogStore()),
-        notifier=Notifier(listener),
+        notifier=Notifier(listener, "agent@p.iam.gserviceaccount.com"),
         work=folder,
         project_number="1",
         supply=Plenty(),

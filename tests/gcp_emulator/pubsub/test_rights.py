@@ -17,6 +17,7 @@ from gcp_emulator import process
 ANN, BOB, EVE = (f"{name}@p.iam.gserviceaccount.com" for name in ("ann", "bob", "eve"))
 REFUSED = "User not authorized to perform this action"
 ACAB = b"\x00\x20\x01"
+BATCH_AGENT = "serviceAccount:service-123456789012@gcp-sa-cloudbatch.iam.gserviceaccount.com"
 PUBSUB_AGENT = "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
 pytestmark = pytest.mark.filterwarnings("ignore:The return_immediately flag is deprecated")
 
@@ -413,11 +414,11 @@ def test_dead_letters_are_forwarded_by_pubsubs_own_agent(grpc_post):
     assert received.message.data == b"poison"
 
 
-def test_a_batch_job_tells_of_itself_as_its_own_identity(grpc_post):
+def test_a_batch_job_tells_of_itself_as_its_own_identity_and_another_project_as_batchs_agent(grpc_post):
     post = grpc_post
     post.grant(post.topic, ("pubsub.publisher", f"serviceAccount:{ANN}"))
 
-    def run(account):
+    def run(account, region=post.cloud.parent):
         job = batch_v1.Job(
             task_groups=[{"task_spec": {"runnables": [{"script": {"text": "true"}}]}}],
             allocation_policy={"service_account": {"email": account}},
@@ -425,7 +426,7 @@ def test_a_batch_job_tells_of_itself_as_its_own_identity(grpc_post):
             logs_policy={"destination": "CLOUD_LOGGING"},
         )
         client = post.cloud.client(batch_v1.BatchServiceClient)
-        name = client.create_job(parent=post.cloud.parent, job=job).name
+        name = client.create_job(parent=region, job=job).name
         while (job := client.get_job(name=name)).status.state not in (4, 5):
             time.sleep(0.02)
         return [each.description for each in job.status.status_events if each.type_ == "OPERATIONAL_INFO"]
@@ -434,6 +435,10 @@ def test_a_batch_job_tells_of_itself_as_its_own_identity(grpc_post):
     assert post.pull("") == []
     assert run(ANN) == []
     assert {each.message.attributes["NewJobState"] for each in post.pull("")} >= {"SUCCEEDED"}
+    elsewhere = post.cloud.parent.replace("/locations", "-b/locations")
+    assert run(ANN, elsewhere) == [f"Failed to publish notifications to {post.topic}: {REFUSED}."]
+    post.grant(post.topic, ("pubsub.publisher", BATCH_AGENT))
+    assert run(BOB, elsewhere) == []
 
 
 def test_a_log_sink_publishes_as_its_writer(grpc_post):
