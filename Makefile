@@ -7,8 +7,8 @@ BIN := $(STATE)/venv/bin
 PY := $(BIN)/python
 export PYTHON
 export COVERAGE_ROOT := $(CURDIR)
-# nothing that a shell around us set up for Airflow, dlt or Google's clients may leak in
-CLEAN := env $(foreach v,$(filter AIRFLOW_% GOOGLE_% CLOUDSDK_% GCE_% DLT_% %_EMULATOR_HOST PYTHONPATH,$(shell env | sed -n 's/^\([A-Z_a-z0-9]*\)=.*/\1/p')),-u $(v))
+# nothing that a shell around us set up for Airflow, dlt or Google's clients may leak in, but for the port of the UI
+CLEAN := env $(foreach v,$(filter-out AIRFLOW_PORT,$(filter AIRFLOW_% GOOGLE_% CLOUDSDK_% GCE_% DLT_% %_EMULATOR_HOST PYTHONPATH,$(shell env | sed -n 's/^\([A-Z_a-z0-9]*\)=.*/\1/p'))),-u $(v))
 LAPTOP := $(CLEAN) PYTHONPATH=include $(PY) -m laptop
 
 .PHONY: help
