@@ -8,6 +8,6 @@ from dog_breeds_tables.job import main
 
 if __name__ == "__main__":
     code = main(os.environ)
-    if code == ExitCode.STOPPED:
+    if code in (ExitCode.STOPPED, ExitCode.WAREHOUSE):
         os._exit(code)  # dbt's threads are still at work
     sys.exit(code)

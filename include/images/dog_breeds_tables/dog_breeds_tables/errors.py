@@ -7,7 +7,8 @@ Exception
     ├── WarehouseError        5  BigQuery is away or refuses; run again later
     └── ChecksFailed          6  rows were quarantined; the tables are as they were
 BaseException
-└── Stopped                 143  SIGTERM or SIGINT
+├── Stopped                 143  SIGTERM or SIGINT
+└── Away                         BigQuery has not answered for too long; becomes a WarehouseError
 """
 
 from enum import IntEnum
@@ -59,3 +60,7 @@ class Stopped(BaseException):
     """Asked to stop; no Exception, so that nothing in between swallows it."""
 
     exit_code = ExitCode.STOPPED
+
+
+class Away(BaseException):
+    """BigQuery does not answer; no Exception, so that nothing in between takes it for one call's failure."""

@@ -15,6 +15,7 @@ from dog_breeds_tables.errors import ExitCode, Stopped, TablesError
 from dog_breeds_tables.figures import Figures, Tables
 from dog_breeds_tables.project import Check, Project, judged
 from dog_breeds_tables.settings import Settings
+from dog_breeds_tables.watch import answering
 
 log = logging.getLogger(__name__)
 
@@ -66,10 +67,11 @@ def _tables(settings: Settings, run: Run, work: str) -> tuple[ExitCode, str]:
     ended: TablesError | None = None
     code, message = ExitCode.COMPLETE, ""
     try:
-        project = Project(settings, work)
-        project.look_at_the_source()
-        run.checks = project.build()
-        run.figures = Tables(settings).figures()
+        with answering(settings):
+            project = Project(settings, work)
+            project.look_at_the_source()
+            run.checks = project.build()
+            run.figures = Tables(settings).figures()
         judged(run.checks, f"{settings.tables_dataset}.breeds_quarantine")
         rows = run.figures.rows
         made = f"{rows['dim_breeds']} breeds and {rows['temperaments']} temperaments"

@@ -34,12 +34,16 @@ class Project:
     """
 
     def __init__(self, settings: Settings, work: str) -> None:
-        os.environ |= settings.for_dbt | {
-            "DBT_PROJECT_DIR": str(PROJECT),
-            "DBT_PROFILES_DIR": str(PROJECT),
-            "DBT_TARGET_PATH": f"{work}/target",
-            "DBT_LOG_PATH": f"{work}/logs",
-        }
+        os.environ |= (
+            settings.for_dbt
+            | {
+                "DBT_PROJECT_DIR": str(PROJECT),
+                "DBT_PROFILES_DIR": str(PROJECT),
+                "DBT_TARGET_PATH": f"{work}/target",
+                "DBT_LOG_PATH": f"{work}/logs",
+                "PYTHONWARNINGS": "ignore:resource_tracker",  # would complain, last of all, of a run that ends early
+            }
+        )
         # only reading large results would want it
         warnings.filterwarnings("ignore", "Cannot create BigQuery Storage client", UserWarning)
         from dbt.cli.main import dbtRunner  # takes seconds to import: only when the settings are right
@@ -84,6 +88,8 @@ class Project:
         quiet = ("--log-level", "none", "--log-level-file", "none", "--no-write-json", "--no-partial-parse")
         done = dbt.invoke([*quiet, *command])
         if done.exception:
+            if (end := _end(done.exception)) is not None:
+                raise end
             raise _refused(f"dbt {command[0]}: {_line(str(done.exception))}", "See the lines above")
         return done.result
 
@@ -97,6 +103,13 @@ def judged(checks: Iterable[Check], quarantine: str) -> None:
             f"{len(failed)} checks failed: {named}. The rows lie in {quarantine} with their reasons; "
             "dim_breeds and breed_temperaments are as they were"
         )
+
+
+def _end(error: BaseException | None) -> BaseException | None:
+    """What was to end the run: dbt catches it too, or stumbles over its own locks on the way."""
+    while isinstance(error, Exception):
+        error = error.__context__
+    return error
 
 
 def _refused(what: str, todo: str) -> TablesError:

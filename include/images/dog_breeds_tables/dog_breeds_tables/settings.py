@@ -11,13 +11,16 @@ PRODUCTION = ("production", "prod")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """One run's settings. `report` is where the report goes, without its ending; empty: nowhere."""
+    """One run's settings. `report` is where the report goes, without its ending; empty: nowhere. `away_s` is for how
+    long BigQuery may be away before the run ends.
+    """
 
     project_id: str
     location: str
     raw_dataset: str
     tables_dataset: str
     report: str
+    away_s: float
     run_id: str
 
     @classmethod
@@ -49,6 +52,7 @@ class Settings:
             raw_dataset=read("RAW_DATASET", dataset, name, "dog_breeds_raw") + suffix,
             tables_dataset=read("TABLES_DATASET", dataset, name, "dog_breeds") + suffix,
             report=read("REPORT", "(/[\\w.~=+-]+)*", "an absolute path without its ending", ""),
+            away_s=float(read("BIGQUERY_AWAY_S", "[1-9][0-9]{0,3}", "a number of seconds, 1 to 9999", "90")),
             run_id=environ.get("CLOUD_RUN_EXECUTION", "") or "by-hand",
         )
 
