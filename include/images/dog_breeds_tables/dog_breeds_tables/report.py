@@ -12,10 +12,16 @@ from dog_breeds_tables.figures import Bars, Figures
 from dog_breeds_tables.project import Check
 
 _STYLE = (
-    "body{font:15px/1.45 system-ui,sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem;color:#202124}"
+    ":root{color-scheme:light dark;--page:#fff;--text:#202124;--line:#ddd;--bar:#4285f4;--pass:#137333;--fail:#b3261e}"
+    "@media(prefers-color-scheme:dark){:root{--page:#1b1c1f;--text:#e3e3e3;--line:#44474b;--bar:#8ab4f8;"
+    "--pass:#81c995;--fail:#f28b82}}"
+    "body{font:15px/1.45 system-ui,sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem;color:var(--text);"
+    "background:var(--page)}"
     "table{border-collapse:collapse;margin:.5rem 0 1.5rem}td,th{padding:.2rem .8rem;text-align:left;"
-    "border-bottom:1px solid #ddd}td.n{text-align:right;font-variant-numeric:tabular-nums}"
-    ".fail,.error{color:#b3261e}.pass{color:#137333}svg text{font:12px system-ui,sans-serif}"
+    "border-bottom:1px solid var(--line);overflow-wrap:anywhere}"
+    "td.n{text-align:right;font-variant-numeric:tabular-nums}"
+    ".fail,.error{color:var(--fail)}.pass{color:var(--pass)}"
+    "svg{max-width:100%}svg text{font:12px system-ui,sans-serif;fill:var(--text)}svg rect{fill:var(--bar)}"
 )
 _BAR_PX, _LABEL_PX, _WIDTH_PX = 18, 190, 640
 
@@ -45,10 +51,11 @@ def html(title: str, outcome: str, checks: Sequence[Check], figures: Figures | N
         reasons = ((label, int(number)) for label, number in figures.reasons)
         parts += ["<h2>Quarantined</h2>", _table(("reason", "rows"), reasons)]
     if figures:
-        rates = [(column, f"{rate:.1%}") for column, rate in figures.null_rates.items()]
+        rates = figures.null_rates.items()
         parts += ["<h2>Missing values</h2>", _table(("column", "share of rows"), rates)]
         parts += [f"<h2>{escape(name)}</h2>{bars(found)}" for name, found in figures.charts.items() if found]
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
+    screen = '<meta name="viewport" content="width=device-width,initial-scale=1">'
+    head = f'<meta charset="utf-8">{screen}<title>{escape(title)}</title><style>{_STYLE}</style>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
 
 
@@ -60,11 +67,12 @@ def bars(found: Bars) -> str:
         y, width = at * (_BAR_PX + 4), (_WIDTH_PX - _LABEL_PX - 50) * number / most
         lines.append(
             f'<text x="{_LABEL_PX - 8}" y="{y + 13}" text-anchor="end">{escape(label[:28])}</text>'
-            f'<rect x="{_LABEL_PX}" y="{y}" width="{width:.1f}" height="{_BAR_PX}" fill="#4285f4"/>'
+            f'<rect x="{_LABEL_PX}" y="{y}" width="{width:.1f}" height="{_BAR_PX}"/>'
             f'<text x="{_LABEL_PX + width + 6:.1f}" y="{y + 13}">{number:g}</text>'
         )
     height = len(found) * (_BAR_PX + 4)
-    return f'<svg width="{_WIDTH_PX}" height="{height}" role="img">{"".join(lines)}</svg>'
+    size = f'width="{_WIDTH_PX}" viewBox="0 0 {_WIDTH_PX} {height}"'
+    return f'<svg {size} role="img">{"".join(lines)}</svg>'
 
 
 def _check(check: Check) -> tuple[str, str, int]:
@@ -78,7 +86,9 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, int):
-        return f'<td class="n">{value:,}</td>'
+    if isinstance(value, int | float):
+        return (
+            f'<td class="n">{value:,}</td>' if isinstance(value, int) else f'<td class="n">{value:.1%}</td>'
+        )
     text = escape(str(value))
     return f'<td class="{text}">{text}</td>' if text in ("pass", "fail", "error") else f"<td>{text}</td>"
