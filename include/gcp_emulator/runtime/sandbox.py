@@ -8,9 +8,9 @@ MOUNTS  The process has a root file system of its own (mount namespaces, see sup
         its environment or arguments name, in folders of the host's /tmp too (a file right in /tmp is the task's).
 PATHS   Where namespaces are refused (in Docker with its default profile, with AppArmor's restriction of user
         namespaces): absolute paths within arguments and variables are replaced by their place in the task's
-        folder if they exist there. What cannot work then: a path hard-coded in a program (/secrets/key must come by
-        argument or variable, or relative to the working folder); /tmp written as such is the host's (TMPDIR is the
-        task's own); volumes are not read-only but by their files' modes.
+        folder if they exist there or lie in a volume. What cannot work then: a path hard-coded in a program
+        (/secrets/key must come by argument or variable, or relative to the working folder); /tmp written as such is
+        the host's (TMPDIR is the task's own); volumes are not read-only but by their files' modes.
 
 Either way processes, network and users are the host's: ports are shared by all tasks, USER is not followed.
 """
@@ -114,7 +114,7 @@ class Sandbox:
             return Order(argv, env, self._workdir, str(self._root), tuple(binds), written)
         for source, target, _ in binds:
             self._link(source, target)
-        return self._mapped(argv, env, written)
+        return self._mapped(argv, env, written, tuple(target for _, target, _ in binds))
 
     def _binds(self, volumes: Mapping[str, tuple[Path, bool]]) -> list[tuple[str, str, bool]]:
         """(host folder, mount path, read-only), a mount within another one after it."""
@@ -132,11 +132,18 @@ class Sandbox:
             raise TaskInvalid(f"Container '{self._container.name}' mounts '{mount.volume}', which {wrong}.")
         return sorted(binds, key=lambda bind: bind[1])
 
-    def _mapped(self, argv: tuple[str, ...], env: Mapping[str, str], written: tuple[str, ...]) -> Order:
+    def _mapped(
+        self,
+        argv: tuple[str, ...],
+        env: Mapping[str, str],
+        written: tuple[str, ...],
+        mounted: tuple[str, ...],
+    ) -> Order:
         root = str(self._root)
 
         def exists(path: str) -> bool:
-            return os.path.lexists(root + path)
+            """What lies below a mount may yet be made there."""
+            return os.path.lexists(root + path) or path.startswith(tuple(f"{target}/" for target in mounted))
 
         argv = tuple(command.map_paths(word, exists, root) for word in argv)
         env = {

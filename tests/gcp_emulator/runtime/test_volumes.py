@@ -68,6 +68,19 @@ def test_a_buckets_folder_outlives_the_task(each_world, tmp_path):
     assert (tmp_path / "bucket" / "f").read_text() == "kept\n"
 
 
+def test_a_folder_that_the_job_has_yet_to_make_in_a_bucket_is_the_buckets(each_world, tmp_path):
+    """A report's name says where it goes; on the emulator's side nothing of it is there before."""
+    bucket = Volume("b", path=str(tmp_path / "bucket"))
+    ran = each_world.shell(
+        'mkdir -p "$(dirname "$OUT")" && echo kept > "$OUT.html"',
+        env={"OUT": "/mnt/b/of/a+run"},
+        volumes=(bucket,),
+        mounts=(Mount("b", "/mnt/b"),),
+    )
+    assert ran.result.exit_code == 0, ran.lines
+    assert (tmp_path / "bucket" / "of" / "a+run.html").read_text() == "kept\n"
+
+
 def test_a_file_of_the_laptop_that_the_job_names_can_be_written(each_world, tmp_path):
     """A local database given by its path: the job's destination lies outside of the container."""
     database = tmp_path / "made" / "by-the-job" / "db.duckdb"
