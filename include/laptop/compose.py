@@ -1,76 +1,102 @@
-"""`make compose-test`: builds the Compose stack, runs the ingestion through the REST API, takes it down."""
+"""`make compose-test`: builds the Compose stack, has breeds loaded and made into tables there, takes it down."""
 
 import json
-import os
 import re
 import subprocess
 from pathlib import Path
+from urllib.request import urlopen
 
-from laptop import environment, limits
+from laptop import buckets, environment
 from laptop.child import ChildFailed
-from laptop.place import INGESTION as DAG
-from laptop.place import ROOT, Place
-from laptop.ports import free_ports
+from laptop.landed import landed
+from laptop.place import INGESTION, TABLES, Place
 from laptop.progress import Progress
 from laptop.rest import AirflowApi
+from laptop.stack import Stack
 
 BUILD_S = 1200
-UP_S = 420
+UP_S = 600
 SLOWLY = {
     "api_base_url": "http://breeds-api:8080/faults/slow-20/v1"
 }  # it ends after somebody listens for its end
 TOLD = re.compile(r"Told that execution \S+ has ended")
+DESTINATION = environment.DATASETS | {environment.DESTINATION: "bigquery", "GCP_JOBS_ENVIRONMENT": "local"}
 
 
-class Stack:
-    """One Compose project with names, volumes and ports of its own."""
+class Tested:
+    """The running stack, asked through Airflow's REST API, at the emulator, and in its containers."""
 
-    def __init__(self, place: Place, progress: Progress) -> None:
-        airflow, grpc, rest = free_ports(3)
-        self.url = f"http://127.0.0.1:{airflow}"
-        self.emulator_url = f"http://127.0.0.1:{rest}"
-        self._logs = place.logs
-        self._progress = progress
-        self._env = environment.inherited() | {
-            "COMPOSE_PROJECT_NAME": f"gcp-jobs-test-{os.getpid()}",
-            "TAG": "test",
-            "AIRFLOW_PORT": str(airflow),
-            "EMULATOR_GRPC_PORT": str(grpc),
-            "EMULATOR_REST_PORT": str(rest),
-            "TRIGGERER_NOFILE": str(limits.open_files()),
-            "TRIGGERER_CAPACITY": limits.triggerer(limits.open_files())["AIRFLOW__TRIGGERER__CAPACITY"],
-        }
+    def __init__(self, stack: Stack, place: Place, api: AirflowApi, progress: Progress) -> None:
+        self._stack, self._place, self._api, self._progress = stack, place, api, progress
 
-    def compose(self, what: str, *args: str, timeout_s: float) -> Path:
-        """Runs `docker compose args...`, output to a log file; ChildFailed when it fails."""
-        log = self._logs / f"compose-{args[0]}.log"
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                ["docker", "compose", "--ansi", "never", *args],
-                env=self._env,
-                cwd=ROOT,
-                stdout=out,
-                stderr=out,
+    def ingest(self) -> None:
+        """Starts the ingestion and follows each of its runs: their rows must land, and the ledger must know."""
+        api, say = self._api, self._progress.say
+        self._progress.wait(lambda: api.knows(INGESTION), f"the dag-processor to find {INGESTION}")
+        run_id = api.start(INGESTION, SLOWLY)
+        say(f"{INGESTION} {run_id} started through the REST API")
+        for each in api.runs(INGESTION):  # also the one that Airflow itself has started
+            self._follow(INGESTION, each, "ingest")
+        for task in api.tasks(INGESTION, run_id):
+            say(f"{task}: {json.dumps(api.result(INGESTION, run_id, task))}")
+        told = TOLD.search(log := api.log(INGESTION, run_id, "ingest"))
+        if told is None:
+            raise SystemExit(f"compose-test: no event ended the wait; the task's log:\n{log}")
+        say(told[0])
+        self._recorded(api.result(INGESTION, run_id, "ingest")["execution"])
+        self._rows(
+            INGESTION, f"{api.result(INGESTION, run_id, 'check')['rows']} rows in dog_breeds_raw_local."
+        )
+        self._tables(run_id)
+
+    def _tables(self, ingested: str) -> None:
+        """The run that the asset's update has started: its tables, its report, and the task's link to that."""
+        api, found = self._api, list[str]()
+
+        def started() -> bool:
+            found[:] = [
+                run for run in api.runs(TABLES) if (INGESTION, ingested) in api.caused_by(TABLES, run)
+            ]
+            return bool(found)
+
+        self._progress.wait(started, f"{TABLES} to start on the asset")
+        self._follow(TABLES, found[0], "tables")
+        self._rows(TABLES, " rows in dog_breeds_local.dim_breeds")
+        emulator, folder = self._stack.emulator_url, f"{TABLES}/{found[0].replace(':', '')}"
+        report = buckets.newest(emulator, environment.REPORTS, folder, ".html")
+        link = api.links(TABLES, found[0], "tables").get("Report")
+        if not report or link != report:
+            raise SystemExit(f"compose-test: the task's Report link is {link}, the bucket has {report}")
+        with urlopen(
+            link, timeout=10
+        ) as answer:  # as a browser would: no identity; HTTPError where it is refused
+            kind, page = answer.headers["Content-Type"], answer.read()
+        if b"<h2>Rows</h2>" not in page:
+            raise SystemExit(f"compose-test: {link} is no report:\n{page[:2000]!r}")
+        self._progress.say(f"report: HTTP {answer.status}, {kind}, {len(page)} bytes: {link}")
+
+    def _follow(self, dag_id: str, run_id: str, task_id: str) -> None:
+        state = self._api.follow(dag_id, run_id, self._progress)
+        self._progress.say(f"{dag_id} {run_id}: {state}")
+        if state != "success":
+            log = self._api.log(dag_id, run_id, task_id)
+            raise SystemExit(
+                f"compose-test: {run_id} is {state}; log of {task_id}:\n{log}\n{self._stack.keep_logs()}"
             )
-            try:
-                self._progress.wait(lambda: process.poll() is not None, what, timeout_s)
-            finally:
-                process.kill()
-                code = process.wait()
-        if code != 0:
-            raise ChildFailed(f"docker compose {args[0]}", log, code)
-        return log
 
-    def keep_logs(self) -> Path:
-        """Writes what the services said to a file, before they are gone."""
-        return self.compose("collecting logs", "logs", "--no-color", timeout_s=60)
+    def _rows(self, dag_id: str, wanted: str) -> None:
+        lines = list(landed(self._place, DESTINATION, self._stack.emulator_url, dag_id))
+        for label, text in lines:
+            self._progress.say(f"{label or 'and'}: {text}")
+        if not any(wanted in text for _, text in lines):
+            raise SystemExit(f"compose-test: BigQuery does not hold {wanted!r}")
 
-    def inside(self, service: str, *command: str) -> str:
-        """What a command prints that runs in a running service."""
-        argv = ["docker", "compose", "exec", "-T", service, *command]
-        return subprocess.run(
-            argv, env=self._env, cwd=ROOT, check=True, capture_output=True, text=True
-        ).stdout
+    def _recorded(self, execution: str) -> None:
+        shown = self._stack.inside("scheduler", "python", "-m", "gcp_jobs.ledger", "list")
+        lines = [line for line in shown.splitlines() if execution in line and "SUCCEEDED" in line]
+        if not lines:
+            raise SystemExit(f"compose-test: the ledger does not hold {execution}:\n{shown}")
+        self._progress.say(f"ledger: {' '.join(lines[0].split())}")
 
 
 def _engine_answers() -> bool:
@@ -80,46 +106,16 @@ def _engine_answers() -> bool:
         return False
 
 
-def _ingest(stack: Stack, progress: Progress) -> None:
-    password = json.loads(stack.inside("apiserver", "cat", "/keys/passwords.json"))["admin"]
-    with AirflowApi.login(stack.url, "admin", password) as api:
-        progress.wait(lambda: api.knows(DAG), f"the dag-processor to find {DAG}")
-        run_id = api.start(DAG, SLOWLY)
-        progress.say(f"{DAG} {run_id} started through the REST API")
-        for each in api.runs(DAG):  # also the one that Airflow itself has started
-            state = api.follow(DAG, each, progress)
-            progress.say(f"{each}: {state}")
-            if state != "success":
-                log = api.log(DAG, each, "ingest")
-                raise SystemExit(
-                    f"compose-test: {each} is {state}; log of ingest:\n{log}\n{stack.keep_logs()}"
-                )
-        for task in api.tasks(DAG, run_id):
-            progress.say(f"{task}: {json.dumps(api.result(DAG, run_id, task))}")
-        told = TOLD.search(log := api.log(DAG, run_id, "ingest"))
-        if told is None:
-            raise SystemExit(f"compose-test: no event ended the wait; the task's log:\n{log}")
-        progress.say(told[0])
-        _recorded(stack, progress, api.result(DAG, run_id, "ingest")["execution"])
-
-
-def _recorded(stack: Stack, progress: Progress, execution: str) -> None:
-    shown = stack.inside("scheduler", "python", "-m", "gcp_jobs.ledger", "list")
-    lines = [line for line in shown.splitlines() if execution in line and "SUCCEEDED" in line]
-    if not lines:
-        raise SystemExit(f"compose-test: the ledger does not hold {execution}:\n{shown}")
-    progress.say(f"ledger: {' '.join(lines[0].split())}")
-
-
 def main(state: Path) -> None:
-    """Exit code 0 only when all runs succeeded, an event ended the wait, the ledger has it, and the stack is gone."""
+    """Exit code 0 only when all runs succeeded, rows, tables and report are there, and the stack is gone."""
     progress = Progress()
     if not _engine_answers():
         raise SystemExit(
             "compose-test: no Docker engine answers (`docker info` failed): "
             "start Docker, or point DOCKER_HOST at an engine"
         )
-    stack = Stack(Place.of("compose-test", state), progress)
+    place = Place.of("compose-test", state)
+    stack = Stack(place, progress)
     try:
         stack.compose("building the images", "build", timeout_s=BUILD_S)
         progress.say("images built")
@@ -127,7 +123,9 @@ def main(state: Path) -> None:
             "bringing the stack up", "up", "--detach", "--wait", f"--wait-timeout={UP_S}", timeout_s=UP_S + 60
         )
         progress.say(f"healthy: Airflow at {stack.url}, emulator at {stack.emulator_url}")
-        _ingest(stack, progress)
+        password = json.loads(stack.inside("apiserver", "cat", "/keys/passwords.json"))["admin"]
+        with AirflowApi.login(stack.url, "admin", password) as api:
+            Tested(stack, place, api, progress).ingest()
     except ChildFailed as error:
         raise SystemExit(f"compose-test: {error}\nthe services' logs: {stack.keep_logs()}") from error
     finally:

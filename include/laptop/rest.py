@@ -88,6 +88,17 @@ class AirflowApi:
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
         return self._checked(self.client.get(path, params={"deserialize": False}))["value"]
 
+    def links(self, dag_id: str, run_id: str, task_id: str) -> dict[str, str | None]:
+        """The task's extra links: name -> address, None where there is none yet."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/links"
+        return dict(self._checked(self.client.get(path))["extra_links"])
+
+    def caused_by(self, dag_id: str, run_id: str) -> set[tuple[str, str]]:
+        """(DAG, run) of the tasks whose updates of assets started this run."""
+        answer = self.client.get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/upstreamAssetEvents")
+        events = self._checked(answer)["asset_events"]
+        return {(str(event["source_dag_id"]), str(event["source_run_id"])) for event in events}
+
     def log(self, dag_id: str, run_id: str, task_id: str) -> str:
         """The log of the task's first try, what its trigger wrote included, a line an entry."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/1"

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from laptop import buckets, cloud, environment, events
+from laptop import environment, project
 from laptop.child import Child
 from laptop.place import Place
 from laptop.progress import Progress
@@ -32,9 +32,7 @@ def start(
     ours = ("--grpc-port=0", "--rest-port=0", f"--parent={os.getpid()}")
     emulator = _serve(stack, place, progress, "gcp_emulator", *ours, *kept)
     progress.say(f"embedded Google Cloud: gRPC {emulator['grpc']}, REST {emulator['rest']}")
-    cloud.deploy(emulator["grpc"], key)
-    buckets.keep(emulator["rest"], environment.REPORTS)
-    events.keep(emulator["grpc"], emulator["rest"])
+    project.deploy(emulator["grpc"], emulator["rest"], key)
     if live := environment.live_api():
         progress.say(f"breeds come from {live}")
         return emulator["env"], live

@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 from honcho import manager as honcho
 
-from laptop import buckets, cloud, environment, events, limits
+from laptop import environment, limits, project
 from laptop.child import ChildFailed
 from laptop.place import ROOT, Place
 from laptop.ports import free_ports, is_free
@@ -112,9 +112,7 @@ def _welcome(progress: Progress, users: Mapping[str, str], key: str) -> None:
     """Waits for emulator and UI, makes what Airflow needs in the cloud, prints where to log in."""
     emulator, ui = f"http://127.0.0.1:{REST.number}", f"http://127.0.0.1:{UI.number}"
     progress.wait(lambda: _answers(f"{emulator}/emulator/health"), "starting the emulator", READY_S)
-    cloud.deploy(f"127.0.0.1:{GRPC.number}", key)
-    buckets.keep(emulator, environment.REPORTS)
-    events.keep(f"127.0.0.1:{GRPC.number}", emulator)
+    project.deploy(f"127.0.0.1:{GRPC.number}", emulator, key)
     progress.wait(lambda: _answers(f"{ui}/api/v2/version"), "starting Airflow", READY_S)
     logins = ", ".join(f"{name} / {password}" for name, password in users.items())
     progress.say(
