@@ -27,14 +27,12 @@ from rich.table import Table
 
 from laptop import environment, services
 from laptop.child import Child
-from laptop.place import ROOT, STATE, Place
+from laptop.place import INGESTION, ROOT, STATE, TABLES, Place
 from laptop.ports import free_ports
 from laptop.progress import Progress
 from laptop.run import migrate
 
-DAG = "dog_breeds_ingestion"
 FAULT_DONE = re.compile(r": (ok|NOT as it should be) \([\d.]+ s\)$")
-TEMPLATE = "dog_breeds_ingestion.yaml"
 QUICK = {"http_attempts": 3, "http_timeout_s": 2}
 HOUSES = 2
 WAITING_TASKS = 1000
@@ -48,6 +46,7 @@ class Fault:
     :param reads: regular expression that the user's text must match
     :param api: the sample API's way to misbehave (breeds_api/faults.py)
     :param passes: whether the run succeeds in spite of it
+    :param dags: what the rerun consists of; the fault meets the last of them
     """
 
     name: str
@@ -58,13 +57,14 @@ class Fault:
     env: Mapping[str, str | None] = field(default_factory=dict)
     template: tuple[str, str] | None = None
     passes: bool = False
+    dags: Sequence[str] = (INGESTION,)
 
 
 def _refused() -> str:
     return f"127.0.0.1:{free_ports(1)[0]}"
 
 
-INGESTION = (
+SOURCE = (
     Fault(
         "API down",
         "container, exit code 4",
@@ -144,6 +144,16 @@ SURROUNDINGS = (
         r"no connection 'google_cloud_default'.*airflow connections add",
         env={"AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT": None},
     ),
+    Fault(
+        "BigQuery is away while tables are made",
+        "container, exit code 5",
+        r"BigQuery has not answered for 5 s in project local-project .*Run again when it does",
+        template=(
+            "    GCP_PROJECT_ID:",
+            f"    BIGQUERY_EMULATOR_HOST: http://{_refused()}\n    BIGQUERY_AWAY_S: '5'\n    GCP_PROJECT_ID:",
+        ),
+        dags=(INGESTION, TABLES),
+    ),
     Fault("an unknown param", "the DAG's first task", r"unknown param 'page_sice'", conf={"page_sice": 7}),
 )
 
@@ -157,10 +167,10 @@ class House:
     api: str
     progress: Progress
 
-    def run(self, fault: Fault | None) -> tuple[bool, str]:
-        """Runs the DAG, with the fault or without; whether it succeeded, and all that was printed."""
+    def run(self, dag_id: str, fault: Fault | None) -> tuple[bool, str]:
+        """Runs a DAG, with the fault or without; whether it succeeded, and all that was printed."""
         env: dict[str, str] = dict(self.env)
-        conf: dict[str, Any] = dict(QUICK)
+        conf: dict[str, Any] = dict(QUICK) if dag_id == INGESTION else {}
         if fault:
             conf |= fault.conf
             if fault.api:
@@ -171,20 +181,21 @@ class House:
                 else:
                     env[name] = value
             if fault.template:
-                env["GCP_JOBS_TEMPLATE_FOLDERS"] = str(self._bent(*fault.template))
-        argv = ["airflow", "dags", "test", DAG, "--conf", json.dumps(conf)]
+                env["GCP_JOBS_TEMPLATE_FOLDERS"] = str(self._bent(dag_id, *fault.template))
+        argv = ["airflow", "dags", "test", dag_id, "--conf", json.dumps(conf)]
         with Child("faults-dag", argv, env, self.place.logs, ROOT) as dag:
             self.progress.wait(dag.ended, fault.name if fault else "the rerun", 180)
         return dag.process.returncode == 0, dag.log.read_text(errors="replace")
 
-    def _bent(self, right: str, wrong: str) -> Path:
+    def _bent(self, dag_id: str, right: str, wrong: str) -> Path:
         folder = self.place.state / "templates"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        text = (ROOT / "include" / "job_templates" / TEMPLATE).read_text()
+        template = f"{dag_id}.yaml"
+        text = (ROOT / "include" / "job_templates" / template).read_text()
         if right not in text:
-            raise LookupError(f"{TEMPLATE} has no {right!r}: the fault cannot be made")
-        (folder / TEMPLATE).write_text(text.replace(right, wrong))
+            raise LookupError(f"{template} has no {right!r}: the fault cannot be made")
+        (folder / template).write_text(text.replace(right, wrong))
         return folder
 
 
@@ -245,9 +256,9 @@ def _beside(module: str, what: str, only: str, progress: Progress) -> list[dict[
 
 
 def _shown(house: House, fault: Fault) -> dict[str, Any]:
-    succeeded, output = house.run(fault)
+    succeeded, output = house.run(fault.dags[-1], fault)
     error = _read(output, fault.reads)
-    healed, _ = house.run(None)
+    healed = all(house.run(each, None)[0] for each in fault.dags)
     ok = bool(error) and succeeded is fault.passes and healed
     return {"fault": fault.name, "caught": fault.caught, "error": error, "healed": healed, "ok": ok}
 
@@ -288,7 +299,7 @@ def main() -> None:
     asked = sys.argv[1] if len(sys.argv) > 1 else ""
     only = re.compile(asked)
     faults: Queue[Fault] = Queue()
-    for fault in (*INGESTION, *SURROUNDINGS):
+    for fault in (*SOURCE, *SURROUNDINGS):
         if only.search(fault.name):
             faults.put(fault)
     with ThreadPoolExecutor(HOUSES) as pool:
