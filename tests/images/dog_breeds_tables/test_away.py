@@ -23,6 +23,7 @@ PROJECT = "local-project"
 ROOT = Path(__file__).resolve().parents[3]
 IMAGE = ROOT / "include" / "images" / "dog_breeds_tables"
 AWAY_S = 3
+Seen = Callable[[str, "subprocess.Popen[str]"], None]
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -40,7 +41,7 @@ class Job:
         with process.start(project=PROJECT, state=self._folder / "state", log=self._folder / "log") as ready:
             yield ready
 
-    def run(self, address: str, seen: Callable[[str], None] = lambda _: None) -> tuple[int, dict[str, Any]]:
+    def run(self, address: str, seen: Seen = lambda *_: None) -> tuple[int, dict[str, Any]]:
         """Exit code and last log line; `seen` is told each line while the job runs."""
         env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | self._credentials
         env |= {
@@ -51,7 +52,7 @@ class Job:
         with subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, text=True) as job:
             assert job.stdout
             for line in job.stdout:
-                seen(line)
+                seen(line, job)
         return job.returncode, json.loads(line)
 
 
@@ -108,7 +109,7 @@ def test_one_that_goes_away_in_the_middle_leaves_readers_what_they_had_and_error
         assert job.run(ready["rest"])[0] == 0
         _load(ready, "[4, 5]")
 
-        def gone(line: str) -> None:
+        def gone(line: str, _: object) -> None:
             if "breeds_normalised: CREATE TABLE" in line:
                 cloud.close()
 
@@ -127,3 +128,15 @@ def test_one_that_goes_away_in_the_middle_leaves_readers_what_they_had_and_error
             assert json.load(answer)["hits"] > 0
         with urlopen(Request(f"{ready['rest']}/emulator/faults", method="DELETE"), timeout=10):
             assert _dim(ready) == [4, 5]
+
+
+def test_a_run_that_is_told_to_stop_is_no_failure_of_bigquery(job: Job) -> None:
+    def told(line: str, running: "subprocess.Popen[str]") -> None:
+        if "breeds_normalised: CREATE TABLE" in line:
+            running.terminate()
+
+    with job.cloud() as ready:
+        _load(ready, "[1, 2, 3]")
+        code, last = job.run(ready["rest"], told)
+    assert code == 143, last
+    assert "stopped by SIGTERM" in last["message"]

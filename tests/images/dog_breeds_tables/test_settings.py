@@ -33,6 +33,7 @@ def test_elsewhere_the_environments_name_is_behind_them_as_the_ingestion_has_it(
         ("TABLES_DATASET", "9"),
         ("ENVIRONMENT", "Prod!"),
         ("REPORT", "somewhere"),
+        ("BIGQUERY_AWAY_S", "soon"),
     ],
 )
 def test_a_value_that_cannot_be_is_named_with_the_fix(name: str, value: str) -> None:
