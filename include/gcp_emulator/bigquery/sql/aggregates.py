@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from gcp_emulator.bigquery.errors import invalid_query, unsupported
+from gcp_emulator.bigquery.sql import coercion
+from gcp_emulator.bigquery.sql.coercion import Rule
 from gcp_emulator.bigquery.sql.functions import SCHEMA
 from gcp_emulator.bigquery.sql.known import AGGREGATES, NAVIGATION, NUMBERING
 from gcp_emulator.bigquery.sql.scope import Context
 
+ORDERED = frozenset({"RANK", "DENSE_RANK", "PERCENT_RANK", "CUME_DIST", "NTILE", "LAG", "LEAD"})
+WHOLE = (exp.Literal, exp.Parameter)
+SUMMED = frozenset({"INTEGER", "FLOAT", "NUMERIC", "BIGNUMERIC", "INTERVAL"})
 NATIVE = {
     "MAX": "max", "ANY_VALUE": "any_value", "LOGICAL_AND": "bool_and", "LOGICAL_OR": "bool_or",
     "STDDEV": "stddev_samp", "STDDEV_SAMP": "stddev_samp", "STDDEV_POP": "stddev_pop", "VARIANCE": "var_samp",
@@ -28,6 +33,7 @@ class Modifiers:
     distinct: bool = False
     ignore_nulls: bool = False
     order: exp.Expression | None = None
+    respect_nulls: bool = False
     limit: exp.Expression | None = None
     having: exp.Expression | None = None
 
@@ -45,6 +51,8 @@ def modifiers(arguments: Sequence[exp.Expression]) -> Modifiers:
                 made.order = node
             elif isinstance(node, exp.IgnoreNulls):
                 made.ignore_nulls = True
+            elif isinstance(node, exp.RespectNulls):
+                made.respect_nulls = True
             elif isinstance(node, exp.HavingMax):
                 made.having = node
             elif isinstance(node, exp.Distinct):
@@ -67,8 +75,36 @@ class Aggregates(ABC):
         """DuckDB's SQL of an expression."""
 
     @abstractmethod
+    def applied(self, name: str, arguments: Sequence[exp.Expression], made: Sequence[str], *more: str) -> str:
+        """A macro's call; `made` is the SQL of its arguments."""
+
+    def check(self, rule: Rule, nodes: Sequence[exp.Expression], texts: Sequence[str] = ()) -> None:
+        """What the types of these expressions must be; `texts` are their SQL if it is at hand."""
+        scopes = self.context.scopes
+        checks = scopes[-1].checks if scopes else self.context.checks
+        checks.add(rule, nodes, texts or [self.expr(node) for node in nodes])
+
+    def checked(self, rule: Rule, nodes: Sequence[exp.Expression]) -> list[str]:
+        """Their SQL, with a check of their types."""
+        made = [self.expr(node) for node in nodes]
+        self.check(rule, nodes, made)
+        return made
+
     def order(self, node: exp.Expression) -> str:
-        """DuckDB's SQL of an ORDER BY."""
+        """DuckDB's SQL of an ORDER BY: NULL is the smallest value, NaN the next."""
+        items = [item.this for item in node.expressions]
+        texts = self.checked(coercion.sorted_by, items)
+        ranks = [self.applied("nan_rank", [item], [text]) for item, text in zip(items, texts, strict=True)]
+        keys = map(self.key, node.expressions, texts, ranks)
+        return f"ORDER BY {', '.join(keys)}"
+
+    def key(self, item: exp.Expression, text: str, rank: str = "") -> str:
+        """One of ORDER BY's; `rank` goes before it."""
+        falling = bool(item.args.get("desc"))
+        first = item.args.get("nulls_first")
+        nulls = "FIRST" if (first if first is not None else not falling) else "LAST"
+        way = f"{'DESC' if falling else 'ASC'} NULLS {nulls}"
+        return f"{rank} {way}, {text} {way}" if rank else f"{text} {way}"
 
     def aggregate(self, node: exp.Expression, over: str = "") -> str:
         """`over` is DuckDB's OVER clause."""
@@ -89,12 +125,24 @@ class Aggregates(ABC):
             return self._collected(name, told, over)
         if told.order or told.limit or (told.having and name != "ANY_VALUE"):
             raise unsupported(f"{name} with ORDER BY, LIMIT or HAVING")
+        if told.respect_nulls:
+            raise unsupported(f"{name} with RESPECT NULLS")
+        if told.distinct and "ORDER BY " in over:
+            raise invalid_query("Window ORDER BY is not allowed if DISTINCT is specified")
+        if told.distinct and (" BETWEEN " in over or "PRECEDING" in over):
+            raise invalid_query("Window framing clause is not allowed if DISTINCT is specified")
         star = told.arguments and isinstance(told.arguments[0], exp.Star)
         if name == "COUNT" and star:
             return f"count(*){over}"
-        arguments = [self.expr(each) for each in told.arguments]
-        if not arguments:
+        if not told.arguments:
             raise invalid_query(f"Number of arguments does not match for aggregate function {name}")
+        arguments = [self.expr(each) for each in told.arguments]
+        if name in ("SUM", "AVG"):
+            self.check(
+                coercion.of_kinds(f"aggregate function {name}", SUMMED), told.arguments[:1], arguments[:1]
+            )
+        elif name in ("MIN", "MAX"):
+            self.check(coercion.comparison(name), told.arguments[:1], arguments[:1])
         return self._plain(name, told, arguments, over)
 
     def _plain(self, name: str, told: Modifiers, arguments: list[str], over: str) -> str:
@@ -104,7 +152,7 @@ class Aggregates(ABC):
             case "COUNT":
                 return f"count({distinct}{first}){over}"
             case "COUNTIF":
-                return f"CAST(count_if({distinct}{first}){over} AS BIGINT)"
+                return f"coalesce(CAST(count_if({distinct}CAST({first} AS BOOLEAN)){over} AS BIGINT), 0)"
             case "SUM":
                 return _typed("narrow", [f"sum({distinct}{first}){over}"])
             case "AVG":
@@ -116,9 +164,15 @@ class Aggregates(ABC):
             case "APPROX_QUANTILES":
                 return self._quantiles(told, first)
             case "ANY_VALUE" if told.having:
-                pick = "arg_max" if told.having.args.get("max") else "arg_min"
-                return f"{pick}({first}, {self.expr(told.having.expression)}){over}"
+                highest = bool(told.having.args.get("max"))
+                return self._picked(highest, first, self.expr(told.having.expression), over)
+            case "MAX_BY" | "MIN_BY":
+                return self._picked(name == "MAX_BY", first, arguments[1], over)
         return f"{NATIVE[name]}({distinct}{', '.join(arguments)}){over}"
+
+    def _picked(self, highest: bool, value: str, by: str, over: str) -> str:
+        """The value beside the highest or lowest of those that have one: NULLs are ignored before HAVING counts."""
+        return f"arg_{'max' if highest else 'min'}({value}, {SCHEMA}.no_nan({by})){over}"
 
     def _quantiles(self, told: Modifiers, first: str) -> str:
         number = told.arguments[1]
@@ -126,10 +180,14 @@ class Aggregates(ABC):
             raise unsupported("APPROX_QUANTILES with DISTINCT or without a constant number")
         count = int(number.this)
         shares = ", ".join(str(each / count) for each in range(count + 1))
-        return f"quantile_disc({first}, [{shares}])"
+        return f"quantile_disc({SCHEMA}.no_nan({first}), [{shares}])"
 
     def _collected(self, name: str, told: Modifiers, over: str) -> str:
         first = self.expr(told.arguments[0])
+        if name == "ARRAY_AGG":
+            self.check(coercion.no_array(name), told.arguments[:1], [first])
+        elif name == "STRING_AGG":
+            self.check(coercion.of_kinds(name, frozenset({"STRING"})), told.arguments[:1], [first])
         distinct = "DISTINCT " if told.distinct else ""
         ordered = f" {self.order(told.order)}" if told.order else ""
         some = name != "ARRAY_AGG" or told.ignore_nulls
@@ -158,6 +216,8 @@ class Aggregates(ABC):
 
     def _window(self, node: exp.Expression) -> str:
         call, over = node.this, f" OVER {self.over(node)}"
+        if call.name.upper() in ORDERED and not node.args.get("alias") and not node.args.get("order"):
+            raise invalid_query(f"Window ORDER BY is required for analytic function {call.name.upper()}")
         if isinstance(call, exp.GroupConcat):
             return self._string_agg(call, over)
         if not isinstance(call, exp.Anonymous):
@@ -176,11 +236,17 @@ class Aggregates(ABC):
     def _navigation(self, name: str, call: exp.Expression, over: str) -> str:
         told = modifiers(call.expressions)
         first, *rest = [self.expr(each) for each in told.arguments]
+        if name.startswith("PERCENTILE_") and told.respect_nulls:
+            raise unsupported(f"{name} with RESPECT NULLS")
         if name.startswith("PERCENTILE_"):
             kind = "quantile_cont" if name.endswith("CONT") else "quantile_disc"
-            value = f"CAST({first} AS DOUBLE)" if name.endswith("CONT") else first
+            value = f"{SCHEMA}.no_nan({f'CAST({first} AS DOUBLE)' if name.endswith('CONT') else first})"
             return f"{kind}({value}, {rest[0]}){over}"
         nulls = " IGNORE NULLS" if told.ignore_nulls else ""
+        if name in ("LAG", "LEAD") and len(told.arguments) > 1 and not isinstance(told.arguments[1], WHOLE):
+            raise invalid_query(
+                f"The second argument of {name} must be an integer constant that is not negative"
+            )
         if name in ("LAG", "LEAD") and nulls:
             raise unsupported(f"{name} with IGNORE NULLS")
         if name in ("LAG", "LEAD") and rest:
@@ -198,12 +264,17 @@ class Aggregates(ABC):
         if partition:
             made.append(f"PARTITION BY {', '.join(self.expr(each) for each in partition)}")
         if order:
-            made.append(self.order(order))
+            made.append(self._ranged(order) if _offset(spec) else self.order(order))
         if spec:
             sides = [self._side(spec, side) for side in ("start", "end") if spec.args.get(side)]
             frame = f"BETWEEN {sides[0]} AND {sides[1]}" if len(sides) == 2 else sides[0]
             made.append(f"{spec.args['kind'].upper()} {frame}")
         return f"({' '.join(made)})"
+
+    def _ranged(self, order: exp.Expression) -> str:
+        """The one key of a RANGE of n PRECEDING or FOLLOWING."""
+        keys = [self.key(item, f"{SCHEMA}.no_nan({self.expr(item.this)})") for item in order.expressions]
+        return f"ORDER BY {', '.join(keys)}"
 
     def _side(self, spec: exp.Expression, side: str) -> str:
         value, direction = spec.args[side], spec.args.get(f"{side}_side")
@@ -211,6 +282,13 @@ class Aggregates(ABC):
         return (
             f"{text} {direction or ''}".strip().upper() if isinstance(value, str) else f"{text} {direction}"
         )
+
+
+def _offset(spec: exp.Expression | None) -> bool:
+    """Whether a frame is a RANGE by a distance."""
+    sides = [spec.args.get(side) for side in ("start", "end")] if spec else []
+    ranged = spec is not None and str(spec.args.get("kind")).upper() == "RANGE"
+    return ranged and any(isinstance(side, exp.Expression) for side in sides)
 
 
 def _typed(macro: str, values: Sequence[str]) -> str:

@@ -7,11 +7,11 @@ from typing import Any
 from sqlglot import exp
 
 from gcp_emulator.bigquery.errors import invalid_query, unsupported
-from gcp_emulator.bigquery.sql import datatypes, dialect, options
+from gcp_emulator.bigquery.sql import binding, datatypes, dialect, options
 from gcp_emulator.bigquery.sql.names import Resource, TableName, Translation
 from gcp_emulator.bigquery.sql.queries import Compiler
 from gcp_emulator.bigquery.sql.tables import parts_of, resolved
-from gcp_emulator.bigquery.types import Field, duck_type, quoted
+from gcp_emulator.bigquery.types import Field, duck_type, quoted, sql_type
 
 ALTERED = re.compile(
     r"(?is)\s*(TABLE|SCHEMA)\s+(IF\s+EXISTS\s+)?(\S+)\s+(?:ALTER\s+COLUMN\s+(\S+)\s+)?SET\s+OPTIONS\s*(\(.*\))\s*"
@@ -116,7 +116,13 @@ class Alterations:
             noted.append({**fields[name.lower()], "mode": "NULLABLE"})
             steps.append(f"{before} ALTER COLUMN {quoted(name)} DROP NOT NULL")
         elif kind := action.args.get("dtype"):
-            noted.append({**fields[name.lower()], **datatypes.field(name, kind)})
+            wanted = {**fields[name.lower()], **datatypes.field(name, kind)}
+            if not binding.assignable(fields[name.lower()], wanted):
+                raise invalid_query(
+                    f"ALTER TABLE ALTER COLUMN SET DATA TYPE requires that the existing column type "
+                    f"({sql_type(fields[name.lower()])}) is assignable to the new type ({sql_type(wanted)})"
+                )
+            noted.append(wanted)
             steps.append(f"{before} ALTER COLUMN {quoted(name)} SET DATA TYPE {datatypes.duckdb(kind)}")
         else:
             raise unsupported(f"ALTER TABLE .. {action.sql('bigquery')}")

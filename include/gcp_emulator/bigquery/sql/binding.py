@@ -50,6 +50,16 @@ def check(found: Sequence[tuple[str, Any]], wanted: Sequence[Field], constants: 
             )
 
 
+def assignable(known: Field, wanted: Field) -> bool:
+    """Whether a column may become one of another type."""
+    return _fits(known, wanted, constant=False)
+
+
+def fits(given: Any, wanted: Any, constant: bool) -> bool:
+    """Whether a value of one DuckDB type is coerced to another."""
+    return _fits(field("", given), field("", wanted), constant)
+
+
 def _fits(given: Field, column: Field, constant: bool) -> bool:
     if (given.get("mode") == "REPEATED") != (column.get("mode") == "REPEATED"):
         return False

@@ -6,27 +6,49 @@ from collections.abc import Callable, Sequence
 from sqlglot import exp
 
 from gcp_emulator.bigquery.errors import invalid_query, unsupported
+from gcp_emulator.bigquery.sql import coercion
 from gcp_emulator.bigquery.sql.aggregates import Aggregates
+from gcp_emulator.bigquery.sql.coercion import Rule
 from gcp_emulator.bigquery.sql.functions import SCHEMA, parts
 from gcp_emulator.bigquery.sql.functions.strings import groups
 from gcp_emulator.bigquery.sql.known import AGGREGATES, MACRO, NAVIGATION, NUMBERING, PLAIN, SAFE
 from gcp_emulator.bigquery.types import literal, quoted
 
-COMPARISONS = frozenset(["eq", "ne", "lt", "le"])
+COMPARISONS = frozenset(["eq", "ne", "lt", "le", "between", "or_null", "nan_rank"])
+OPTIONAL = re.compile(r"\)(?:[?*]|\{0)|\|")  # what may leave a group out of a match
 COLUMN = re.compile(r'"[^"]+"(\."[^"]+")*')
 LEAVES = (exp.Literal, exp.Boolean, exp.Null, exp.RawString)
 CALENDAR = re.compile(r"(DATE|DATETIME|TIMESTAMP|TIME)_(ADD|SUB|DIFF|TRUNC)")
+CLOCK = frozenset(["hour", "minute", "second", "millisecond", "microsecond", "date", "time", "datetime"])
+CLOCKED = frozenset({"TIMESTAMP", "DATETIME", "TIME", "INTERVAL"})
+TIMESTAMP = frozenset({"TIMESTAMP"})
+OF_DAYS = frozenset({"TIMESTAMP", "DATETIME"})
+MOMENTS = {"UNIX_SECONDS": 0, "UNIX_MILLIS": 0, "UNIX_MICROS": 0, "FORMAT_TIMESTAMP": 1}
 OVERFLOWN = frozenset(["DAY", "WEEK", "MONTH", "QUARTER", "YEAR"])
 
 
 class Calls(Aggregates):
     """Compiles calls; `expr` is the rest of the compiler's."""
 
-    def macro(self, name: str, arguments: Sequence[exp.Expression], *more: str) -> str:
+    def macro(
+        self,
+        name: str,
+        arguments: Sequence[exp.Expression],
+        *more: str,
+        rule: Rule | None = None,
+        of: Sequence[int] = (),
+    ) -> str:
+        """A macro's call; `rule` is for the types of the arguments `of` these places, or of all."""
+        made = [self.expr(node) for node in arguments]
+        if rule:
+            at = of or range(len(arguments))
+            self.check(rule, [arguments[each] for each in at], [made[each] for each in at])
+        return self.applied(name, arguments, made, *more)
+
+    def applied(self, name: str, arguments: Sequence[exp.Expression], made: Sequence[str], *more: str) -> str:
         """A macro's call. Its arguments are bound once, before it: an overloaded macro binds them several times,
         and does not see the type of an aggregate. Columns that are compared stay, so that DuckDB can join by hash;
         elsewhere they must not: in an UNNEST of a FROM, DuckDB loses sight of them."""
-        made = [self.expr(node) for node in arguments]
         varying = [at for at, node in enumerate(arguments) if not isinstance(node, LEAVES)]
         compared = name in COMPARISONS and all(COLUMN.fullmatch(made[at]) for at in varying)
         name = f"{SCHEMA}.{quoted(name)}"
@@ -58,7 +80,10 @@ class Calls(Aggregates):
             raise invalid_query(f"Number of arguments does not match for function {name}")
         if any(isinstance(each, exp.Kwarg | exp.Order | exp.Distinct) for each in node.expressions):
             raise unsupported(f"the function {name} with named arguments or modifiers")
-        return self.macro(MACRO.get(name, name.lower()), node.expressions)
+        rule = coercion.of_kinds(f"function {name}", TIMESTAMP) if name in MOMENTS else None
+        return self.macro(
+            MACRO.get(name, name.lower()), node.expressions, rule=rule, of=[MOMENTS.get(name, 0)]
+        )
 
     def _safefunc(self, node: exp.Expression) -> str:
         call = node.this
@@ -66,7 +91,8 @@ class Calls(Aggregates):
         if name in SAFE:
             return self.macro(SAFE[name], call.expressions)
         if any(
-            not isinstance(each, (*LEAVES, exp.Column, exp.Interval, exp.Cast)) for each in call.expressions
+            not isinstance(each, (*LEAVES, exp.Column, exp.Interval, exp.Cast)) and not _signed(each)
+            for each in call.expressions
         ):
             raise unsupported(f"SAFE.{name} over an expression that may fail itself")
         if name not in PLAIN and not CALENDAR.fullmatch(name):
@@ -87,14 +113,25 @@ class Calls(Aggregates):
 
     # Conditions
 
-    def _call_coalesce(self, node: exp.Expression) -> str:
-        return f"coalesce({', '.join(self.expr(each) for each in node.expressions)})"
+    def _call_ifnull(self, node: exp.Expression) -> str:
+        self._of_two(node)
+        return self._call_coalesce(node)
 
-    _call_ifnull = _call_coalesce
+    def _of_two(self, node: exp.Expression) -> None:
+        if len(node.expressions) != 2:
+            raise invalid_query(f"Number of arguments does not match for function {node.name.upper()}")
+
+    def _call_coalesce(self, node: exp.Expression) -> str:
+        if not node.expressions:
+            raise invalid_query("Number of arguments does not match for function COALESCE")
+        rule = coercion.signature(f"function {node.name.upper()}")
+        return f"coalesce({', '.join(self.checked(rule, node.expressions))})"
 
     def _call_nullif(self, node: exp.Expression) -> str:
-        left, right = map(self.expr, node.expressions)
-        return f"nullif({left}, {right})"
+        self._of_two(node)
+        left, right = self.checked(coercion.comparison("NULLIF"), node.expressions)
+        other = self.applied("or_null", node.expressions[1:], [right])  # a NaN equals nothing
+        return f"nullif({left}, {other})"
 
     def _call_error(self, node: exp.Expression) -> str:
         return self.macro("fail", node.expressions)
@@ -134,13 +171,20 @@ class Calls(Aggregates):
         return ""
 
     def _call_concat(self, node: exp.Expression) -> str:
-        return f"({' || '.join(self.macro('text_of', [each]) for each in node.expressions)})"
+        texts = self.checked(coercion.concatenated, node.expressions)
+        made = [
+            self.applied("text_of", [each], [text])
+            for each, text in zip(node.expressions, texts, strict=True)
+        ]
+        return f"({' || '.join(made)})"
 
     def _call_array_concat(self, node: exp.Expression) -> str:
-        return f"{SCHEMA}.array_concat([{', '.join(self.expr(each) for each in node.expressions)}])"
+        items = self.checked(coercion.signature("function ARRAY_CONCAT"), node.expressions)
+        return f"{SCHEMA}.array_concat([{', '.join(items)}])"
 
     def _call_greatest(self, node: exp.Expression) -> str:
-        items = ", ".join(self.expr(each) for each in node.expressions)
+        rule = coercion.comparison(node.name.upper())
+        items = ", ".join(self.checked(rule, node.expressions))
         return f"list_transform([[{items}]], lambda gsql_v: {SCHEMA}.{node.name.lower()}(gsql_v))[1]"
 
     _call_least = _call_greatest
@@ -173,7 +217,7 @@ class Calls(Aggregates):
         number = groups(pattern.this)
         if number > 1:
             raise invalid_query(f"Regular expression has more than one capturing group: {pattern.this}")
-        return str(number)
+        return "-1" if number and OPTIONAL.search(pattern.this) else str(number)
 
     def _normalize(self, node: exp.Expression) -> str:
         form = node.args.get("form")
@@ -193,15 +237,21 @@ class Calls(Aggregates):
 
     def _calendar(self, name: str, arguments: Sequence[exp.Expression]) -> str:
         kind, verb = name.split("_")
+        rule = None
+        if kind in ("TIMESTAMP", "TIME"):
+            rule = coercion.of_kinds(f"function {name}", frozenset({kind}))
+        elif self._clocked(arguments[1 if verb == "TRUNC" else -1]):
+            rule = coercion.of_kinds(f"function {name}, of a part of a day,", OF_DAYS)
         if verb == "TRUNC":
-            return self.macro(f"trunc_{self.part(arguments[1], parts.TRUNC)}", [arguments[0], *arguments[2:]])
+            macro = f"trunc_{self.part(arguments[1], parts.TRUNC)}"
+            return self.macro(macro, [arguments[0], *arguments[2:]], rule=rule, of=[0])
         if verb == "DIFF":
             part = self.part(arguments[2], parts.TRUNC)
             if kind == "TIMESTAMP":
                 if part.upper() not in parts.MICROS:
                     raise invalid_query(f"TIMESTAMP_DIFF does not support the {part.upper()} date part")
-                return self.macro(f"elapsed_{part}", arguments[:2])
-            return self.macro(f"diff_{part}", arguments[:2])
+                return self.macro(f"elapsed_{part}", arguments[:2], rule=rule)
+            return self.macro(f"diff_{part}", arguments[:2], rule=rule)
         span = arguments[1]
         if not isinstance(span, exp.Interval) or not isinstance(span.args.get("unit"), exp.Var):
             raise unsupported(f"{name} with anything but INTERVAL n part")
@@ -209,7 +259,13 @@ class Calls(Aggregates):
         if kind == "TIMESTAMP" and part.upper() in OVERFLOWN - {"DAY"}:
             raise invalid_query(f"TIMESTAMP_{verb} does not support the {part.upper()} date part")
         count = self.count(span.this)
-        return self.macro(f"shift_{part}", [arguments[0], exp.Neg(this=count) if verb == "SUB" else count])
+        number = exp.Neg(this=count) if verb == "SUB" else count
+        return self.macro(f"shift_{part}", [arguments[0], number], rule=rule, of=[0])
+
+    def _clocked(self, node: exp.Expression) -> bool:
+        """Whether a part, or an interval's, is one of a day."""
+        unit = node.args.get("unit") if isinstance(node, exp.Interval) else node
+        return unit is not None and unit.name.lower() in CLOCK
 
     def count(self, node: exp.Expression) -> exp.Expression:
         """An interval's number; the parser makes strings of whole ones."""
@@ -243,7 +299,9 @@ class Calls(Aggregates):
         source, zone = node.expression, []
         if isinstance(source, exp.AtTimeZone):
             source, zone = source.this, [source.args["zone"]]
-        return self.macro(f"extract_{self.part(node.this, parts.EXTRACT)}", [source, *zone])
+        part = self.part(node.this, parts.EXTRACT)
+        rule = coercion.of_kinds(f"EXTRACT of {part.upper()}", CLOCKED) if part in CLOCK else None
+        return self.macro(f"extract_{part}", [source, *zone], rule=rule, of=[0])
 
     def _currentdate(self, node: exp.Expression) -> str:
         return f"{SCHEMA}.current_date()"
@@ -273,4 +331,9 @@ class Calls(Aggregates):
         bounds = f"{{'a': {self.macro('to_date', [start])}, 'b': {self.macro('to_date', [end])}}}"
         days = "range(0, greatest(0, CAST(gsql_v['b'] - gsql_v['a'] AS BIGINT) + 1))"
         listed = f"list_filter(list_transform({days}, lambda gsql_i: {made}), lambda gsql_d: gsql_d <= gsql_v['b'])"
+        listed = f"CASE WHEN gsql_v['a'] IS NOT NULL AND gsql_v['b'] IS NOT NULL THEN {listed} END"
         return f"list_transform([{bounds}], lambda gsql_v: {listed})[1]"
+
+
+def _signed(node: exp.Expression) -> bool:
+    return isinstance(node, exp.Neg) and isinstance(node.this, exp.Literal)

@@ -5,9 +5,11 @@ from abc import abstractmethod
 from sqlglot import exp
 
 from gcp_emulator.bigquery.errors import invalid_query, unsupported
-from gcp_emulator.bigquery.sql import datatypes
+from gcp_emulator.bigquery.sql import coercion, datatypes
 from gcp_emulator.bigquery.sql.calls import Calls
 from gcp_emulator.bigquery.types import literal
+
+INTEGER = frozenset({"INTEGER"})
 
 
 class Casts(Calls):
@@ -33,7 +35,7 @@ class Casts(Calls):
             raise unsupported(f"CAST to {name}")
         if name == "BIGNUMERIC":
             return f"{'TRY_' if safe else ''}CAST({self.expr(value)} AS DECIMAL(38,18))"
-        made = self.macro(f"{'safe' if safe else 'to'}_{name.lower()}", [value])
+        made = self.macro(f"{'safe' if safe else 'to'}_{name.lower()}", [value], rule=coercion.castable(name))
         if kind.expressions:
             if name != "NUMERIC":
                 raise unsupported(f"CAST to {kind.sql('bigquery')}")
@@ -77,16 +79,42 @@ class Casts(Calls):
         items = node.expressions
         if len(items) == 1 and isinstance(items[0], exp.Select | exp.SetOperation | exp.Subquery):
             return f"ARRAY({self.query(items[0])})"
-        return f"[{', '.join(self.expr(item) for item in items)}]"
+        return f"[{', '.join(self.checked(coercion.elements, self._alike_named(items)))}]"
+
+    def _alike_named(self, items: list[exp.Expression]) -> list[exp.Expression]:
+        """STRUCTs whose fields have no names are as the first one's."""
+        if not items or not _is_struct(items[0]):
+            return items
+        titles = [self.title(each) for each in items[0].expressions]
+        return [
+            exp.Anonymous(
+                this="STRUCT",
+                expressions=[
+                    exp.alias_(of.copy(), name, quoted=True)
+                    for of, name in zip(item.expressions, titles, strict=True)
+                ],
+            )
+            if _is_struct(item)
+            and len(item.expressions) == len(titles)
+            and not any(map(self.title, item.expressions))
+            and all(titles)
+            else item
+            for item in items
+        ]
 
     def _bracket(self, node: exp.Expression) -> str:
         index = node.expressions[0]
-        if isinstance(index, exp.Literal) and index.is_string:
+        if isinstance(index, exp.Literal) and index.is_string and node.args.get("offset") is None:
             return self.macro("json_item", [node.this, index])
         start = node.args.get("offset") or 0
         macro = "safe_at" if node.args.get("safe") else "at"
-        return self.macro(macro, [node.this, index], f"CAST({start} AS BIGINT)")
+        rule = coercion.of_kinds("operator []", INTEGER)
+        return self.macro(macro, [node.this, index], f"CAST({start} AS BIGINT)", rule=rule, of=[1])
 
     @abstractmethod
     def query(self, node: exp.Expression) -> str:
         """DuckDB's SQL of a query."""
+
+
+def _is_struct(node: exp.Expression) -> bool:
+    return isinstance(node, exp.Anonymous) and node.name.upper() == "STRUCT"

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from gcp_emulator.bigquery.errors import unsupported
+from gcp_emulator.bigquery.errors import invalid_query, unsupported
 from gcp_emulator.bigquery.types import DUCKDB, SPELLING, Field, quoted
 
 T = exp.DataType.Type
@@ -50,6 +50,8 @@ def members(kind: exp.DataType) -> list[tuple[str, exp.DataType]]:
 def field(title: str, kind: exp.DataType) -> Field:
     """A column's REST field."""
     if kind.this == T.ARRAY:
+        if kind.expressions[0].this == T.ARRAY:
+            raise invalid_query("Arrays of arrays are not supported")
         return {**field(title, kind.expressions[0]), "mode": "REPEATED"}
     made: Field = {"name": title, "mode": "NULLABLE"}
     if kind.this == T.STRUCT:

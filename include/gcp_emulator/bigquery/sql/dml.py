@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from gcp_emulator.bigquery.errors import invalid_query, unsupported
-from gcp_emulator.bigquery.sql import binding
+from gcp_emulator.bigquery.sql import binding, coercion
 from gcp_emulator.bigquery.sql.functions import SCHEMA
 from gcp_emulator.bigquery.sql.names import TableName, Translation
 from gcp_emulator.bigquery.sql.queries import Compiler
@@ -94,6 +94,9 @@ class Changes:
             found = binding.columns(self.names.session.cursor, query)
             binding.check(found, [wanted[at] for at in kept], [binding.constant(nodes[at]) for at in kept])
 
+    def _condition(self, where: exp.Expression) -> str:
+        return self.compiler.checked(coercion.condition("WHERE"), [where.this])[0]
+
     def _value(self, node: exp.Expression) -> str:
         default = isinstance(node, exp.Var | exp.Column) and node.name.upper() == "DEFAULT"
         return "DEFAULT" if default else self.compiler.expr(node)
@@ -109,9 +112,11 @@ class Changes:
             source = node.args.get("from_")
             select = exp.Select(from_=source, joins=source.this.args.get("joins")) if source else None
             tables = self.compiler.sources(select, scope) if select else ""
-            condition = self.compiler.expr(where.this)
+            condition = self._condition(where)
             beside = f", {tables.removeprefix(' FROM ')}" if tables else ""
-            sets = self._sets(node.expressions, node.this, columns, self._named(node.this, duckdb) + beside)
+            around = self._named(node.this, duckdb) + beside
+            sets = self._sets(node.expressions, node.this, columns, around)
+            self.compiler.settle(scope, f" FROM {around}")
         finally:
             self.compiler.context.scopes.pop()
         steps = []
@@ -174,9 +179,11 @@ class Changes:
         where = node.args.get("where")
         if where is None:
             raise invalid_query("DELETE must have a WHERE clause at [1:1]")
-        self.compiler.context.scopes.append(self._scope(table, columns))
+        scope = self._scope(table, columns)
+        self.compiler.context.scopes.append(scope)
         try:
-            condition = self.compiler.expr(where.this)
+            condition = self._condition(where)
+            self.compiler.settle(scope, f" FROM {self._named(table, duckdb)}")
         finally:
             self.compiler.context.scopes.pop()
         return self._made("DELETE", [f"DELETE FROM {self._named(table, duckdb)} WHERE {condition}"], target)
@@ -194,6 +201,7 @@ class Changes:
             condition = self.compiler.expr(node.args["on"])
             both = f"{self._named(node.this, duckdb)}, {source}"
             whens = [self._when(each, node, columns, both) for each in node.args["whens"].expressions]
+            self.compiler.settle(scope, f" FROM {both}")
         finally:
             self.compiler.context.scopes.pop()
         text = (

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from sqlglot import exp
 
 from gcp_emulator.bigquery.errors import invalid_query, unsupported
-from gcp_emulator.bigquery.sql import parameters
+from gcp_emulator.bigquery.sql import coercion, parameters
 from gcp_emulator.bigquery.sql.casts import Casts
 from gcp_emulator.bigquery.sql.functions import SCHEMA
 from gcp_emulator.bigquery.types import literal, quoted
@@ -33,6 +33,12 @@ SIGNS = {"plus": "+", "minus": "-", "times": "*", "over": "/", "mod": "%"}
 PSEUDO = ("_PARTITIONTIME", "_PARTITIONDATE", "_FILE_NAME", "_CHANGE_TYPE", "_CHANGE_TIMESTAMP")
 
 
+WRITTEN: dict[type, str] = {
+    exp.EQ: "=", exp.NEQ: "!=", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",
+}  # fmt: skip
+IN, DISTINCT = coercion.comparison("IN"), coercion.comparison("IS DISTINCT FROM")
+
+
 class Expressions(Casts):
     """Compiles one expression at a time in the scopes of `self.context`."""
 
@@ -50,7 +56,8 @@ class Expressions(Casts):
                 return mixed
             return self.macro(BINARY[kind], [node.this, node.expression])
         if kind in COMPARED:
-            return self._compared(node, *COMPARED[kind])
+            macro, swapped = COMPARED[kind]
+            return self._compared(node, macro, swapped=swapped)
         if kind in BITS:
             return f"({self.expr(node.this)} {BITS[kind]} {self.expr(node.expression)})"
         if kind in SHIFTS:
@@ -79,16 +86,25 @@ class Expressions(Casts):
         call = f"{SCHEMA}.{quoted(BINARY[type(node)])}({', '.join(sides)})"
         return f"list_transform([{self.expr((right, left)[at])}], lambda gsql_v: {call})[1]"
 
-    def _compared(self, node: exp.Expression, macro: str, swapped: bool) -> str:
+    def _compared(self, node: exp.Expression, macro: str, *, swapped: bool) -> str:
         left, right = node.this, node.expression
         if isinstance(right, exp.Any | exp.All) or isinstance(left, exp.Any | exp.All):
             raise unsupported("a comparison with ANY or ALL")
-        if isinstance(left, exp.Tuple) or isinstance(right, exp.Tuple):
-            sign = {"eq": "=", "ne": "<>"}.get(macro)
-            if sign is None:
+        if isinstance(left, exp.Tuple) and isinstance(right, exp.Tuple):
+            if macro not in ("eq", "ne"):
                 raise unsupported("an ordering of STRUCTs")
-            return f"({self.expr(left)} {sign} {self.expr(right)})"
-        return self.macro(macro, [right, left] if swapped else [left, right])
+            return f"(NOT {self._same(left, right)})" if macro == "ne" else self._same(left, right)
+        texts = self.checked(coercion.comparison(WRITTEN[type(node)]), [left, right])
+        order = slice(None, None, -1 if swapped else 1)
+        return self.applied(macro, [left, right][order], texts[order])
+
+    def _same(self, left: exp.Expression, right: exp.Expression) -> str:
+        """Rows that are equal: field by field, NULL where that decides."""
+        if not isinstance(right, exp.Tuple) or len(left.expressions) != len(right.expressions):
+            raise invalid_query(f"No matching signature for operator = for {right.sql('bigquery')}")
+        pairs = zip(left.expressions, right.expressions, strict=True)
+        nodes = [exp.EQ(this=one.copy(), expression=other.copy()) for one, other in pairs]
+        return f"({' AND '.join(self._compared(each, 'eq', swapped=False) for each in nodes)})"
 
     # Names
 
@@ -226,13 +242,15 @@ class Expressions(Casts):
         return f"({self.expr(node.this)})"
 
     def _and(self, node: exp.Expression) -> str:
-        return f"({self.expr(node.this)} AND {self.expr(node.expression)})"
+        left, right = self.checked(coercion.condition("operator AND"), [node.this, node.expression])
+        return f"({left} AND {right})"
 
     def _or(self, node: exp.Expression) -> str:
-        return f"({self.expr(node.this)} OR {self.expr(node.expression)})"
+        left, right = self.checked(coercion.condition("operator OR"), [node.this, node.expression])
+        return f"({left} OR {right})"
 
     def _not(self, node: exp.Expression) -> str:
-        return f"(NOT {self.expr(node.this)})"
+        return f"(NOT {self.checked(coercion.condition('operator NOT'), [node.this])[0]})"
 
     def _bitwisenot(self, node: exp.Expression) -> str:
         return f"(~{self.expr(node.this)})"
@@ -244,14 +262,16 @@ class Expressions(Casts):
         return f"({self.expr(node.this)} IS {self.expr(node.expression)})"
 
     def _nullsafeneq(self, node: exp.Expression) -> str:
-        return f"({self.expr(node.this)} IS DISTINCT FROM {self.expr(node.expression)})"
+        left, right = self.checked(DISTINCT, [node.this, node.expression])
+        return f"({left} IS DISTINCT FROM {right})"
 
     def _nullsafeeq(self, node: exp.Expression) -> str:
-        return f"({self.expr(node.this)} IS NOT DISTINCT FROM {self.expr(node.expression)})"
+        left, right = self.checked(DISTINCT, [node.this, node.expression])
+        return f"({left} IS NOT DISTINCT FROM {right})"
 
     def _between(self, node: exp.Expression) -> str:
-        low, high = self.expr(node.args["low"]), self.expr(node.args["high"])
-        return f"({self.expr(node.this)} BETWEEN {low} AND {high})"
+        operands = [node.this, node.args["low"], node.args["high"]]
+        return self.macro("between", operands, rule=coercion.comparison("BETWEEN"))
 
     def _like(self, node: exp.Expression) -> str:
         pattern = node.expression
@@ -267,27 +287,47 @@ class Expressions(Casts):
         return f"({negated}{self.macro('like', [node.this, pattern])})"
 
     def _in(self, node: exp.Expression) -> str:
+        if isinstance(node.this, exp.Tuple) and node.expressions:
+            return "(" + " OR ".join(self._same(node.this, item) for item in node.expressions) + ")"
         left = self.expr(node.this)
         if unnest := node.args.get("unnest"):
-            return f"({left} IN (SELECT unnest({self.expr(unnest.expressions[0])})))"
-        if query := node.args.get("query"):
-            return f"({left} IN {self.subquery(query)})"
-        return f"({left} IN ({', '.join(self.expr(item) for item in node.expressions)}))"
+            array = self.expr(unnest.expressions[0])
+            self.check(IN, [node.this, exp.Var(this="")], [left, f"({array})[1]"])
+            made = f"(SELECT unnest({array}))"
+        elif query := node.args.get("query"):
+            made = self.subquery(query)
+            self.check(IN, [node.this, exp.Var(this="")], [left, made])
+        else:
+            items = [self.expr(item) for item in node.expressions]
+            self.check(IN, [node.this, *node.expressions], [left, *items])
+            made = f"({', '.join(items)})"
+        if isinstance(node.this, exp.Literal | exp.RawString | exp.Tuple):
+            return f"({left} IN {made})"
+        return f"{SCHEMA}.listed({left}, {left} IN {made})"
 
     def _tuple(self, node: exp.Expression) -> str:
         return f"({', '.join(self.expr(item) for item in node.expressions)})"
 
     def _case(self, node: exp.Expression) -> str:
-        operand = f" {self.expr(node.this)}" if node.this else ""
-        whens = "".join(
-            f" WHEN {self.expr(arm.this)} THEN {self.expr(arm.args['true'])}" for arm in node.args["ifs"]
-        )
         default = node.args.get("default")
-        return f"(CASE{operand}{whens}{f' ELSE {self.expr(default)}' if default else ''} END)"
+        tests = [arm.this for arm in node.args["ifs"]]
+        gives = [arm.args["true"] for arm in node.args["ifs"]] + ([default] if default else [])
+        values = self.checked(coercion.arms, gives)
+        operand = ""
+        if node.this:
+            value, *whens = self.checked(coercion.comparison("="), [node.this, *tests])
+            operand = f" {self.applied('or_null', [node.this], [value])}"  # a NaN equals nothing
+        else:
+            whens = self.checked(coercion.condition("operator CASE"), tests)
+        made = "".join(
+            f" WHEN {when} THEN {value}" for when, value in zip(whens, values[: len(whens)], strict=True)
+        )
+        return f"(CASE{operand}{made}{f' ELSE {values[-1]}' if default else ''} END)"
 
     def _if(self, node: exp.Expression) -> str:
-        made = [self.expr(part) for part in (node.this, node.args["true"], node.args["false"])]
-        return f"(CASE WHEN {made[0]} THEN {made[1]} ELSE {made[2]} END)"
+        (test,) = self.checked(coercion.condition("function IF"), [node.this])
+        values = self.checked(coercion.signature("function IF"), [node.args["true"], node.args["false"]])
+        return f"(CASE WHEN {test} THEN {values[0]} ELSE {values[1]} END)"
 
     # Queries
 

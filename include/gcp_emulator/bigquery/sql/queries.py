@@ -3,9 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import duckdb
 from sqlglot import exp
 
 from gcp_emulator.bigquery.errors import unsupported
+from gcp_emulator.bigquery.sql import checks, coercion
+from gcp_emulator.bigquery.sql.calls import COLUMN
+from gcp_emulator.bigquery.sql.functions import SCHEMA
 from gcp_emulator.bigquery.sql.scope import Context, Scope
 from gcp_emulator.bigquery.sql.tables import Tables
 from gcp_emulator.bigquery.types import quoted
@@ -36,6 +40,7 @@ class Compiler(Tables):
 
     def __init__(self, context: Context) -> None:
         self.context = context
+        self._named: dict[str, str] = {}  # the SELECT list's aliases
 
     def query(self, node: exp.Expression) -> str:
         """A query's SQL, without parentheses."""
@@ -53,19 +58,51 @@ class Compiler(Tables):
         clause = node.args.get("with_")
         known: dict[str, list[str] | None] = {}
         self.context.ctes.append(known)
+        before = dict(self.context.stubs)
         try:
             made = []
             recursive = bool(clause and clause.args.get("recursive"))
             for cte in clause.expressions if clause else ():
                 if recursive:
                     known[cte.alias.lower()] = None
+                    self.context.recursive.append(cte.alias)
                 text = self.query(cte.this)
+                if cte.alias in self.context.recursive:
+                    self.context.recursive.remove(cte.alias)
+                self._stub(cte.alias, text)
                 known[cte.alias.lower()] = titles(cte.this)
                 made.append(f"{quoted(cte.alias)} AS ({text})")
             word = "WITH RECURSIVE" if recursive else "WITH"
             yield f"{word} {', '.join(made)} " if made else ""
         finally:
             self.context.ctes.pop()
+            self.context.stubs = before
+
+    def _stub(self, name: str, text: str) -> None:
+        relation = self.bound(text)
+        self.context.stubs[name.lower()] = checks.stub(relation) if relation is not None else text
+
+    def bound(self, text: str) -> duckdb.DuckDBPyRelation | None:
+        """A query as DuckDB's binder knows it, None where it does not."""
+        try:
+            return self.context.cursor.sql(f"{self._stubs()}{text}") if self.context.cursor else None
+        except duckdb.Error:
+            return None
+
+    def _stubs(self) -> str:
+        """The CTEs in sight, as far as their columns."""
+        stubs = ", ".join(f"{quoted(name)} AS ({text})" for name, text in self.context.stubs.items())
+        return f"WITH {stubs} " if stubs else ""
+
+    def settle(self, scope: Scope | None, source: str = "", group: str = "") -> None:
+        """Refusal for what does not fit in a SELECT that is compiled, or in what belongs to none."""
+        found = scope.checks if scope else self.context.checks
+        around = self.context.scopes[-2] if len(self.context.scopes) > 1 else None
+        if self.context.cursor and found.found:
+            left = found.settle(self.context.cursor, self._stubs(), source, group, last=around is None)
+            if around:
+                around.checks.found += left
+        found.found.clear()
 
     def _set(self, node: exp.SetOperation) -> str:
         word = SETS.get(type(node))
@@ -74,17 +111,31 @@ class Compiler(Tables):
         if not isinstance(node, exp.Union) and not node.args.get("distinct"):
             raise unsupported(f"{word} ALL")
         how = "" if node.args.get("distinct") else " ALL"
-        sides = [self._side_of(side) for side in (node.this, node.expression)]
-        return f"{sides[0]} {word}{how} {sides[1]}{self._tail(node)}"
+        sides = [self._side_of(node.this)]
+        first = self.bound(sides[0])
+        for name in self.context.recursive:
+            if first is not None and name.lower() not in self.context.stubs:
+                self.context.stubs[name.lower()] = checks.stub(first)
+        sides.append(self._side_of(node.expression))
+        second = self.bound(sides[1])
+        if first is not None and second is not None:
+            told = f"{word}{' DISTINCT' if node.args.get('distinct') else ' ALL'}"
+            coercion.columns(told, [checks.operands(first), checks.operands(second)])
+        made = f"{sides[0]} {word}{how} {sides[1]}"
+        self._named = {}
+        if node.args.get("order"):
+            return f"SELECT * FROM ({made}){self._tail(node, within=[])}"
+        return f"{made}{self._tail(node)}"
 
     def _side_of(self, node: exp.Expression) -> str:
         plain = not (node.args.get("order") or node.args.get("limit") or node.args.get("with_"))
         return self.query(node) if plain and not isinstance(node, exp.Subquery) else f"({self.query(node)})"
 
-    def _tail(self, node: exp.Expression) -> str:
+    def _tail(self, node: exp.Expression, within: list[str] | None = None) -> str:
+        """ORDER BY, LIMIT, OFFSET; `within` is the SELECT list, [] if that is not known."""
         made = ""
         if order := node.args.get("order"):
-            made += f" {self.order(order)}"
+            made += f" {self.order(order)}" if within is None else f" {self._ordered(order, within)}"
         for word in ("limit", "offset"):
             if part := node.args.get(word):
                 made += f" {word.upper()} {self._count(part.expression)}"
@@ -93,17 +144,32 @@ class Compiler(Tables):
     def _count(self, node: exp.Expression) -> str:
         return str(node.this) if isinstance(node, exp.Literal) else self.expr(node)
 
-    def order(self, node: exp.Expression) -> str:
-        """ORDER BY: NULL is the smallest value."""
+    def _ordered(self, node: exp.Expression, within: list[str]) -> str:
+        """A query's ORDER BY, whose keys may be the names or the numbers of its columns."""
         made = []
         for item in node.expressions:
             value = item.this
-            text = str(value.this) if isinstance(value, exp.Literal) and value.is_int else self.expr(value)
-            falling = bool(item.args.get("desc"))
-            first = item.args.get("nulls_first")
-            nulls = "FIRST" if (first if first is not None else not falling) else "LAST"
-            made.append(f"{text} {'DESC' if falling else 'ASC'} NULLS {nulls}")
+            if isinstance(value, exp.Literal) and value.is_int:
+                at = int(value.this) - 1
+                text = within[at] if 0 <= at < len(within) else f"#{value.this}"
+                rank = f"{SCHEMA}.nan_rank({text})" if text.startswith("#") else self._rank(text)
+            elif (
+                isinstance(value, exp.Column) and len(value.parts) == 1 and value.name.lower() in self._named
+            ):
+                text = self._named[value.name.lower()]
+                rank = self._rank(text)
+            else:
+                with self._aliased():
+                    (text,) = self.checked(coercion.sorted_by, [value])
+                    rank = self.applied("nan_rank", [value], [text])
+            made.append(self.key(item, text, rank))
         return f"ORDER BY {', '.join(made)}"
+
+    def _rank(self, text: str) -> str:
+        plain = f"{SCHEMA}.nan_rank"
+        if COLUMN.fullmatch(text):
+            return f"{plain}({text})"
+        return f"list_transform([{text}], lambda gsql_v: {plain}(gsql_v))[1]"
 
     def _selected(self, node: exp.Select) -> str:
         for clause, value in node.args.items():
@@ -115,14 +181,37 @@ class Compiler(Tables):
             source = self.sources(node, scope)
             items = list(self._items(node, scope))
             made = f"SELECT {'DISTINCT ' if self._distinct(node) else ''}{', '.join(items)}{source}"
+            named = self._named
             made += self._where(node)
             scope.hidden.clear()
-            made += self._group(node, scope) + self._having(node, scope)
-            made += self._tail(node)
+            self._named = named  # a subquery has its own
+            group = self._group(node, scope)
+            self._named = named
+            made += group + self._having(node)
+            self._named = named
+            made = self._finished(node, made, items)
+            self.settle(scope, source, group)
         finally:
             self.context.scopes.pop()
         kind = str(node.args.get("kind") or "").upper()
         return f"SELECT s FROM ({made}) AS s" if kind == "STRUCT" else made
+
+    def _finished(self, node: exp.Select, made: str, items: list[str]) -> str:
+        """With its ORDER BY, around it where that names columns of a DISTINCT or of a star."""
+        order = node.args.get("order")
+        if node.args.get("distinct") and (relation := self.bound(made)) is not None:
+            coercion.grouped_by(checks.operands(relation))
+        starred = any(item.endswith("*") or "* EXCLUDE" in item or "* REPLACE" in item for item in items)
+        texts = [] if starred else [item.rpartition(" AS ")[0] for item in items]
+        named = self._named
+        if order and (node.args.get("distinct") or (not texts and _numbers(order))):
+            self._named = {}
+            made = f"SELECT * FROM ({made})"
+            texts = []
+        try:
+            return made + self._tail(node, within=texts)
+        finally:
+            self._named = named
 
     def _distinct(self, node: exp.Select) -> bool:
         distinct = node.args.get("distinct")
@@ -150,7 +239,7 @@ class Compiler(Tables):
 
     def _where(self, node: exp.Select) -> str:
         where = node.args.get("where")
-        return f" WHERE {self.expr(where.this)}" if where else ""
+        return f" WHERE {self.checked(coercion.condition('WHERE'), [where.this])[0]}" if where else ""
 
     def _group(self, node: exp.Select, scope: Scope) -> str:
         group = node.args.get("group")
@@ -175,28 +264,40 @@ class Compiler(Tables):
             return str(node.this)
         if isinstance(node, exp.Column) and len(node.parts) == 1 and node.name.lower() in self._named:
             return self._named[node.name.lower()]
-        return self.expr(node)
+        return self.checked(coercion.grouped_by, [node])[0]
 
-    def _having(self, node: exp.Select, scope: Scope) -> str:
+    def _having(self, node: exp.Select) -> str:
         made = ""
         for clause in ("having", "qualify"):
             if part := node.args.get(clause):
-                scope.aliases = dict(self._named)
-                try:
-                    made += f" {clause.upper()} {self.expr(part.this)}"
-                finally:
-                    scope.aliases = {}
+                with self._aliased():
+                    (test,) = self.checked(coercion.condition(clause.upper()), [part.this])
+                made += f" {clause.upper()} {test}"
             if clause == "having" and (windows := node.args.get("windows")):
                 made += (
                     f" WINDOW {', '.join(f'{quoted(each.name)} AS {self.over(each)}' for each in windows)}"
                 )
         return made
 
+    @contextmanager
+    def _aliased(self) -> Iterator[None]:
+        """The SELECT list's aliases stand for what they name."""
+        scope = self.context.scopes[-1] if self.context.scopes else Scope()
+        scope.aliases = dict(self._named)
+        try:
+            yield
+        finally:
+            scope.aliases = {}
+
     def over(self, node: exp.Expression) -> str:
         if node.args.get("over") is None and isinstance(node.this, exp.Identifier):  # WINDOW w AS (..)
             bare = exp.Window(**{key: value for key, value in node.args.items() if key != "this"})
             return super().over(bare)
         return super().over(node)
+
+
+def _numbers(order: exp.Expression) -> bool:
+    return any(isinstance(item.this, exp.Literal) for item in order.expressions)
 
 
 def titles(node: exp.Expression) -> list[str] | None:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+import duckdb
+
+from gcp_emulator.bigquery.sql.checks import Checks
 from gcp_emulator.bigquery.sql.names import Names, TableName
 
 
@@ -15,6 +18,8 @@ class Scope:
     hidden: set[str] = field(default_factory=set)  # the SELECT list's own names, which WHERE does not see
     filtered: set[str] = field(default_factory=set)  # columns that WHERE names
     lateral: list[str] = field(default_factory=list)  # FROM items so far, as DuckDB's SQL
+    joined: list[str] = field(default_factory=list)  # aliases that USING may mean
+    checks: Checks = field(default_factory=Checks)
 
 
 @dataclass(slots=True)
@@ -28,6 +33,14 @@ class Context:
     views: tuple[TableName, ...] = ()
     places: dict[str, tuple[int, int]] = field(default_factory=dict)
     changing: bool = False  # in DML a STRUCT without names takes those of its column
+    stubs: dict[str, str] = field(default_factory=dict)  # CTE -> a query of its columns, for checks
+    recursive: list[str] = field(default_factory=list)  # CTEs that are being compiled
+    checks: Checks = field(default_factory=Checks)  # of expressions outside of any SELECT
+
+    @property
+    def cursor(self) -> duckdb.DuckDBPyConnection | None:
+        """What binds, None where there is nothing to name."""
+        return getattr(self.names.session, "cursor", None)
 
     def cte(self, name: str) -> bool:
         return any(name.lower() in known for known in self.ctes)

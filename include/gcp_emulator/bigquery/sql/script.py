@@ -9,19 +9,20 @@ import duckdb
 from sqlglot import exp
 
 from gcp_emulator.bigquery.errors import invalid_query, unsupported
-from gcp_emulator.bigquery.sql import datatypes, dialect
+from gcp_emulator.bigquery.sql import binding, coercion, datatypes, dialect
 from gcp_emulator.bigquery.sql.faults import from_duckdb
 from gcp_emulator.bigquery.sql.names import Names, Statement, Translation
 from gcp_emulator.bigquery.sql.queries import Compiler
 from gcp_emulator.bigquery.sql.scope import Context
 from gcp_emulator.bigquery.sql.statements import SCRIPTED, parse
 from gcp_emulator.bigquery.sql.translate import translate
-from gcp_emulator.bigquery.types import literal
+from gcp_emulator.bigquery.types import field, literal, sql_type
 from gcp_emulator.json_api import Refusal
 
 Run = Callable[[Translation], Any]
 DECLARED = re.compile(r"(?is)DECLARE\s+((?:`?\w+`?\s*,\s*)*`?\w+`?)\s*(.*)")
 DEFAULTED = re.compile(r"(?is)(.*?)\bDEFAULT\b(.*)")
+UNTYPED = ('"NULL"', "TUPLE(")
 TURNS = 100_000  # of one loop
 
 
@@ -83,14 +84,25 @@ class _Script:
         return self.compiled(dialect.expression(text))
 
     def compiled(self, node: exp.Expression) -> str:
-        return Compiler(Context(self.names)).expr(node)
+        compiler = Compiler(Context(self.names))
+        made = compiler.expr(node)
+        compiler.settle(None)
+        return made
 
-    def value(self, text: str) -> Any:
+    def value(self, text: str, *, compiled: bool = False) -> Any:
         try:
-            row = self.cursor.execute(f"SELECT {self.sql(text)}").fetchone()
+            row = self.cursor.execute(f"SELECT {text if compiled else self.sql(text)}").fetchone()
         except duckdb.Error as error:
             raise from_duckdb(error) from error
         return row[0] if row else None
+
+    def holds(self, text: str) -> bool:
+        """A condition."""
+        node = dialect.expression(text)
+        compiler = Compiler(Context(self.names))
+        (made,) = compiler.checked(coercion.condition("statement IF"), [node])
+        compiler.settle(None)
+        return bool(self.value(made, compiled=True))
 
     def assign(self, name: str, kind: str, text: str) -> None:
         variable = Variable(name.lower(), kind)
@@ -108,10 +120,12 @@ class _Script:
         kind_text, default = found[2].strip(), "NULL"
         if parts := DEFAULTED.fullmatch(found[2]):
             kind_text, default = parts[1].strip(), parts[2].strip()
-        value = self.sql(default)
+        node = dialect.expression(default)
+        value = self.compiled(node)
         if kind_text:
             cast = dialect.expression(f"CAST(NULL AS {kind_text})")
             kind = datatypes.duckdb(cast.args["to"])
+            self._fit(node, value, kind)
             value = value if default == "NULL" else self._coerced(default, cast.args["to"], value)
         else:
             kind = self._kind(value)
@@ -141,7 +155,7 @@ class _Script:
             raise invalid_query(f"System variable {target} is not settable")
         if not target.startswith("("):
             variable = self._known(target)
-            self.assign(variable.name, variable.kind, self.sql(value.strip()))
+            self._set_one(variable, dialect.expression(value.strip()))
             return
         variables = [self._known(name) for name in target.strip("() ").split(",")]
         node = dialect.expression(value.strip())
@@ -155,8 +169,26 @@ class _Script:
         if len(items) != len(variables):
             raise invalid_query("SET has a different number of variables and values")
         made = [self.compiled(item) for item in items]
-        for variable, text in zip(variables, made, strict=True):
+        for variable, item, text in zip(variables, items, made, strict=True):
+            self._fit(item, text, variable.kind)
             self.assign(variable.name, variable.kind, text)
+
+    def _set_one(self, variable: Variable, node: exp.Expression) -> None:
+        text = self.compiled(node)
+        self._fit(node, text, variable.kind)
+        self.assign(variable.name, variable.kind, text)
+
+    def _fit(self, node: exp.Expression, text: str, kind: str) -> None:
+        """Refusal for a value that is not coerced to the type of its variable."""
+        try:
+            (_, given), (_, wanted) = binding.columns(self.cursor, f"SELECT {text}, CAST(NULL AS {kind})")
+        except duckdb.Error as error:
+            raise from_duckdb(error) from error
+        if not any(mark in str(given) for mark in UNTYPED) and not binding.fits(
+            given, wanted, binding.constant(node)
+        ):
+            told = [sql_type(field("", each)) for each in (given, wanted)]
+            raise invalid_query(f"Cannot coerce expression of type {told[0]} to type {told[1]}")
 
     def _known(self, name: str) -> Variable:
         found = self.variables.get(name.strip(" `").lower())
@@ -168,7 +200,7 @@ class _Script:
 
     def _if(self, statement: Statement) -> None:
         for condition, body in statement.parts["arms"]:
-            if self.value(condition):
+            if self.holds(condition):
                 self.all(body)
                 return
         self.all(statement.parts.get("otherwise", ()))
@@ -205,13 +237,13 @@ class _Script:
 
     def _while(self, statement: Statement) -> None:
         for _ in range(TURNS):
-            if not self.value(statement.parts["condition"]) or not self._turn(statement.parts["body"]):
+            if not self.holds(statement.parts["condition"]) or not self._turn(statement.parts["body"]):
                 return
         raise invalid_query(f"A loop of more than {TURNS} turns is not supported by the emulator")
 
     def _repeat(self, statement: Statement) -> None:
         for _ in range(TURNS):
-            if not self._turn(statement.parts["body"]) or self.value(statement.parts["condition"]):
+            if not self._turn(statement.parts["body"]) or self.holds(statement.parts["condition"]):
                 return
         raise invalid_query(f"A loop of more than {TURNS} turns is not supported by the emulator")
 
@@ -230,13 +262,15 @@ class _Script:
 
     def _raise(self, statement: Statement) -> None:
         _, _, message = statement.text.partition("=")
-        raise invalid_query(str(self.value(message)) if message else "RAISE")
+        if not message and "@@error.message" not in self.variables:
+            raise invalid_query("Cannot re-raise an existing exception outside of an exception handler")
+        raise invalid_query(str(self.value(message or "@@error.message")))
 
     def _assert(self, statement: Statement) -> None:
         text, _, described = statement.text[6:].rpartition(" AS ")
         if not text:
             text, described = described, "''"
-        if not self.value(text):
+        if not self.holds(text):
             raise invalid_query(f"Assertion failed: {self.value(described) or text.strip()}")
 
     def _execute(self, statement: Statement) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlglot import exp
 
 from gcp_emulator.bigquery.errors import invalid_query, not_found, unsupported
-from gcp_emulator.bigquery.sql import dialect, information
+from gcp_emulator.bigquery.sql import coercion, dialect, information
 from gcp_emulator.bigquery.sql.names import Names, TableName
 from gcp_emulator.bigquery.sql.scope import Context, Scope
 from gcp_emulator.bigquery.sql.unnest import Unnested, unnest_title
@@ -45,6 +45,7 @@ class Tables(Unnested):
         if source is None:
             return ""
         made = self.source(source.this, scope)
+        scope.joined.append(source.this.alias_or_name)
         for join in [*(source.this.args.get("joins") or ()), *(node.args.get("joins") or ())]:
             made += self._join(join, scope)
         return f" FROM {made}"
@@ -62,15 +63,26 @@ class Tables(Unnested):
         for inner in join.this.args.get("joins") or ():
             right += self._join(inner, scope)
         if on := join.args.get("on"):
-            return f" {side or 'INNER'} JOIN {lateral}{right} ON {self.expr(on)}"
+            (test,) = self.checked(coercion.condition("ON"), [on])
+            return f" {side or 'INNER'} JOIN {lateral}{right} ON {test}"
         if using := join.args.get("using"):
             columns = ", ".join(quoted(each.name) for each in using)
+            self._alike(using, join, scope)
             return f" {side or 'INNER'} JOIN {lateral}{right} USING ({columns})"
         if side == "LEFT" and isinstance(join.this, exp.Unnest):
             return f" LEFT JOIN {lateral}{right} ON true"
         if side:
             raise invalid_query(f"Expected keyword ON or keyword USING for {side} JOIN")
         return f" CROSS JOIN {lateral}{right}"
+
+    def _alike(self, using: list[exp.Expression], join: exp.Join, scope: Scope) -> None:
+        """USING's columns have one type on both sides."""
+        right = join.this.alias_or_name
+        for left in scope.joined:
+            for each in using:
+                pair = [quoted(alias, each.name) for alias in (left, right)]
+                self.check(coercion.joined_by, [exp.Var(this=""), exp.Var(this="")], pair)
+        scope.joined.append(right)
 
     def source(self, node: exp.Expression, scope: Scope) -> str:
         if isinstance(node, exp.Table):

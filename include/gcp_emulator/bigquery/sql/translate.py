@@ -36,6 +36,7 @@ def translate(statement: Statement, names: Names) -> Translation:
         text = "BEGIN TRANSACTION"
     try:
         made = _translated(dialect.parsed(text), text, context)
+        Compiler(context).settle(None)
     except duckdb.Error as error:
         raise from_duckdb(error, context.places) from error
     references = tuple(dict.fromkeys(context.references))

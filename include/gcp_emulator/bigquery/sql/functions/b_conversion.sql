@@ -40,7 +40,7 @@ CREATE MACRO _gsql.try_datetime(a) AS
   CASE WHEN regexp_full_match(a, '\s*\d{4}-\d{1,2}-\d{1,2}([ Tt]\d{1,2}:\d{1,2}:\d{1,2}(\.\d{1,6})?)?\s*') THEN TRY_CAST(a AS TIMESTAMP) END;
 CREATE MACRO _gsql.try_timestamp(a) AS make_timestamptz(_gsql_timestamp(a));
 CREATE MACRO _gsql.try_time(a) AS
-  CASE WHEN regexp_full_match(a, '\s*\d{1,2}:\d{1,2}:\d{1,2}(\.\d{1,6})?\s*') THEN TRY_CAST(a AS TIME) END;
+  CASE WHEN regexp_full_match(a, '\s*\d{1,2}:\d{1,2}:\d{1,2}(\.\d{1,6})?\s*') AND NOT regexp_matches(a, '^\s*24') THEN TRY_CAST(a AS TIME) END;
 CREATE MACRO _gsql.int_of_float(a) AS CASE WHEN abs(a) < 9223372036854775808.0::DOUBLE THEN CAST(round(a) AS BIGINT) END;
 
 CREATE MACRO _gsql.safe_int64
@@ -114,3 +114,8 @@ CREATE MACRO _gsql.to_time
   (a TIME) AS a, (a TIMESTAMP) AS CAST(a AS TIME), (a TIMESTAMPTZ) AS CAST(timezone('UTC', a) AS TIME),
   (a VARCHAR) AS list_transform([a], lambda gsql_v: CASE WHEN gsql_v IS NULL THEN NULL ELSE
     coalesce(_gsql.try_time(gsql_v), _gsql.fail_time(concat('Invalid time string "', gsql_v, '"'))) END)[1];
+-- Years are 1 to 9999.
+CREATE MACRO _gsql.in_range
+  (a DATE) AS list_transform([a], lambda gsql_d: CASE WHEN gsql_d NOT BETWEEN DATE '0001-01-01' AND DATE '9999-12-31' THEN _gsql.fail_date(concat('Date arithmetic causes overflow: ', gsql_d)) ELSE gsql_d END)[1],
+  (a TIMESTAMP) AS list_transform([a], lambda gsql_d: CASE WHEN gsql_d NOT BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999' THEN _gsql.fail_datetime(concat('Datetime arithmetic causes overflow: ', gsql_d)) ELSE gsql_d END)[1],
+  (a TIMESTAMPTZ) AS list_transform([a], lambda gsql_d: CASE WHEN timezone('UTC', gsql_d) NOT BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999' THEN _gsql.fail_timestamp(concat('Timestamp arithmetic causes overflow: ', gsql_d)) ELSE gsql_d END)[1];

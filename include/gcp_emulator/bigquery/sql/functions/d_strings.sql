@@ -1,6 +1,6 @@
 -- https://cloud.google.com/bigquery/docs/reference/standard-sql/string_functions
-CREATE MACRO _gsql.upper (a VARCHAR) AS upper(a);
-CREATE MACRO _gsql.lower (a VARCHAR) AS lower(a);
+CREATE MACRO _gsql.upper (a VARCHAR) AS CASE WHEN strlen(a) = length(a) THEN upper(a) ELSE _gsql_upper(a) END;
+CREATE MACRO _gsql.lower (a VARCHAR) AS CASE WHEN strlen(a) = length(a) THEN lower(a) ELSE _gsql_lower(a) END;
 CREATE MACRO _gsql.initcap (a VARCHAR) AS _gsql_initcap(a, NULL), (a VARCHAR, d VARCHAR) AS _gsql_initcap(a, d);
 CREATE MACRO _gsql.length (a VARCHAR) AS length(a), (a BLOB) AS octet_length(a);
 CREATE MACRO _gsql.char_length (a VARCHAR) AS length(a);
@@ -27,7 +27,7 @@ CREATE MACRO _gsql.instr (a VARCHAR, b VARCHAR) AS _gsql_instr(a, b, 1, 1), (a V
 CREATE MACRO _gsql.text_of (a VARCHAR) AS a, (a BIGINT) AS _gsql.to_string(a), (a DOUBLE) AS _gsql.to_string(a), (a BOOLEAN) AS _gsql.to_string(a), (a DECIMAL(38,9)) AS _gsql.to_string(a),
   (a DATE) AS _gsql.to_string(a), (a TIMESTAMP) AS _gsql.to_string(a), (a TIMESTAMPTZ) AS _gsql.to_string(a), (a TIME) AS _gsql.to_string(a), (a BLOB) AS a;
 CREATE MACRO _gsql.joined (a VARCHAR, b VARCHAR) AS a || b, (a BLOB, b BLOB) AS a || b, (a, b) AS CASE WHEN a IS NOT NULL AND b IS NOT NULL THEN list_concat(a, b) END;
-CREATE MACRO _gsql.ascii (a VARCHAR) AS CASE WHEN a = '' THEN 0 ELSE CAST(unicode(a) AS BIGINT) END;
+CREATE MACRO _gsql.ascii (a VARCHAR) AS CASE WHEN a = '' THEN 0 WHEN unicode(a) > 127 THEN _gsql.fail('ASCII of another letter is not supported by the emulator') ELSE CAST(unicode(a) AS BIGINT) END;
 CREATE MACRO _gsql.unicode (a VARCHAR) AS CASE WHEN a = '' THEN 0 ELSE CAST(unicode(a) AS BIGINT) END;
 CREATE MACRO _gsql.chr (a BIGINT) AS CASE WHEN a = 0 THEN '' ELSE chr(CAST(a AS INTEGER)) END;
 CREATE MACRO _gsql.code_points_to_string (a BIGINT[]) AS CASE WHEN list_count(a) = len(a) THEN array_to_string(list_transform(a, lambda gsql_v: chr(CAST(gsql_v AS INTEGER))), '') END;
@@ -39,8 +39,10 @@ CREATE MACRO _gsql.contains_substr (a VARCHAR, b VARCHAR) AS contains(_gsql_norm
 CREATE MACRO _gsql.edit_distance (a VARCHAR, b VARCHAR) AS _gsql_edit_distance(a, b);
 CREATE MACRO _gsql.split (a VARCHAR) AS string_split(a, ','), (a VARCHAR, b VARCHAR) AS CASE WHEN b = '' AND a <> '' THEN _gsql_characters(a) ELSE string_split(a, b) END;
 CREATE MACRO _gsql.regexp_contains (a VARCHAR, r VARCHAR) AS regexp_matches(a, r);
-CREATE MACRO _gsql.regexp_extract (a VARCHAR, r VARCHAR, g) AS CASE WHEN regexp_matches(a, r) THEN regexp_extract(a, r, g) END;
-CREATE MACRO _gsql.regexp_extract_all (a VARCHAR, r VARCHAR, g) AS regexp_extract_all(a, r, g);
+CREATE MACRO _gsql.regexp_extract (a VARCHAR, r VARCHAR, g) AS CASE WHEN NOT regexp_matches(a, r) THEN NULL
+  WHEN g < 0 AND regexp_extract(a, r, 1) = '' THEN _gsql.fail_text('A group that takes no part in a match is not supported by the emulator') ELSE regexp_extract(a, r, abs(g)) END;
+CREATE MACRO _gsql.regexp_extract_all (a VARCHAR, r VARCHAR, g) AS CASE WHEN g < 0 AND list_contains(regexp_extract_all(a, r, 1), '')
+  THEN [_gsql.fail_text('A group that takes no part in a match is not supported by the emulator')] ELSE regexp_extract_all(a, r, abs(g)) END;
 CREATE MACRO _gsql.regexp_replace (a VARCHAR, r VARCHAR, b VARCHAR) AS regexp_replace(a, r, b, 'g');
 CREATE MACRO _gsql.like(a, b) AS a LIKE b ESCAPE '\';
 CREATE MACRO _gsql.to_hex (a BLOB) AS lower(hex(a));

@@ -20,6 +20,7 @@ MONTHS = (
     "December",
 )  # fmt: skip
 CLOCK = frozenset("HIMSpPklfTRrXs")
+TIMES, DATES = frozenset("HIMSps"), frozenset("Yymdbjs")
 STAMP = re.compile(
     r"\s*(\d{4})-(\d{1,2})-(\d{1,2})(?:[ Tt](\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,6}))?)?\s*"
     r"(Z|z|[+-]\d{1,2}(?::\d{2})?|[A-Za-z_]+(?:/[A-Za-z_]+)*)?\s*"
@@ -150,11 +151,15 @@ def _written(template: str, moment: datetime) -> str:
 
 def _format_timestamp(template: str, at: int, where: str) -> str:
     moment = (EPOCH + timedelta(microseconds=at)).replace(tzinfo=UTC).astimezone(zone(where))
+    if "Z" in ELEMENT.findall(template) and isinstance(moment.tzinfo, timezone) and moment.tzinfo != UTC:
+        raise Fault("Format element %Z of an offset is not supported by the emulator")
     return _written(template, moment)
 
 
 def _format_civil(template: str, at: int, kind: str) -> str:
     for element in ELEMENT.findall(template):
+        if kind == "time" and element[-1] not in CLOCK | {"n", "t", "%"}:
+            raise Fault(f"Format element %{element} in FORMAT_TIME is not supported by the emulator")
         if element in ("Z", "z", "Ez", "s") or (
             kind == "date" and element[-1] in CLOCK and element[-1] != "P"
         ):
@@ -208,6 +213,8 @@ def _parse(template: str, text: str, where: str, kind: str) -> int:
     if not found:
         raise Fault(f'Failed to parse input string "{text}"')
     read = found.groupdict()
+    if (kind == "date" and read.keys() & TIMES) or (kind == "time" and read.keys() & DATES):
+        raise Fault(f"Elements of another type in the format {template} are not supported by the emulator")
     if read.get("s"):
         return int(read["s"]) * 1_000_000
     try:
@@ -216,7 +223,10 @@ def _parse(template: str, text: str, where: str, kind: str) -> int:
         raise Fault(f'Failed to parse input string "{text}"') from None
     if kind == "timestamp":
         at = zone(read.get("z") or where)
+        there = moment
         moment = moment.replace(tzinfo=at).astimezone(UTC).replace(tzinfo=None)
+        if moment.replace(tzinfo=UTC).astimezone(at).replace(tzinfo=None) != there:
+            raise Fault(f"A time that the zone skips ({text} {where}) is not supported by the emulator")
     return micros(moment)
 
 

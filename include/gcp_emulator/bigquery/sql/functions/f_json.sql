@@ -2,7 +2,7 @@
 CREATE MACRO _gsql.json_value (a VARCHAR) AS _gsql_json_value(CAST(a AS VARCHAR), '$'), (a VARCHAR, p VARCHAR) AS _gsql_json_value(CAST(a AS VARCHAR), p);
 CREATE MACRO _gsql.json_query
   (a VARCHAR, p VARCHAR) AS _gsql_json_query(a, p), (a VARCHAR) AS _gsql_json_query(a, '$'),
-  (a JSON, p VARCHAR) AS CAST(_gsql_json_query(CAST(a AS VARCHAR), p) AS JSON), (a JSON) AS a;
+  (a JSON, p VARCHAR) AS CAST(_gsql_json_query_json(CAST(a AS VARCHAR), p) AS JSON), (a JSON) AS a;
 CREATE MACRO _gsql.json_query_array
   (a VARCHAR, p VARCHAR) AS _gsql_json_array(a, p), (a VARCHAR) AS _gsql_json_array(a, '$'),
   (a JSON, p VARCHAR) AS CAST(_gsql_json_array(CAST(a AS VARCHAR), p) AS JSON[]), (a JSON) AS CAST(_gsql_json_array(CAST(a AS VARCHAR), '$') AS JSON[]);

@@ -73,7 +73,10 @@ def _trunc(part: str) -> str:
     name = f"CREATE MACRO _gsql.trunc_{part.lower()}"
     moment = _floor(part, "a", "TIMESTAMP")
     utc = f"timezone('UTC', {_floor(part, '_gsql.utc(a)', 'TIMESTAMP')})"
-    zoned = f"timezone(_gsql_zone(z), {_floor(part, '_gsql.zoned(a, z)', 'TIMESTAMP')})"
+    zoned = f"_gsql.moment_of({_floor(part, '_gsql.zoned(a, z)', 'TIMESTAMP')}, z)"
+    if part in MICROS and part != "DAY":  # by the offset at that moment, which a repeated hour has twice
+        size = MICROS[part]
+        zoned = f"make_timestamptz(epoch_us(a) - (epoch_us(_gsql.zoned(a, z)) % {size} + {size}) % {size})"
     made = [
         f"(a TIMESTAMP) AS {moment}",
         f"(a TIMESTAMPTZ) AS {utc}",
@@ -153,13 +156,13 @@ def _shift(part: str) -> str:
     else:
         span = f"to_months(CAST(n * {dict(MONTH=1, QUARTER=3, YEAR=12)[part]} AS INTEGER))"
     made = [
-        f"(a TIMESTAMP, n BIGINT) AS a + {span}",
-        f"(a TIMESTAMPTZ, n BIGINT) AS timezone('UTC', _gsql.utc(a) + {span})",
+        f"(a TIMESTAMP, n BIGINT) AS _gsql.in_range(a + {span})",
+        f"(a TIMESTAMPTZ, n BIGINT) AS _gsql.in_range(timezone('UTC', _gsql.utc(a) + {span}))",
     ]
     if part in MICROS and part != "DAY":
         day = MICROS["DAY"]
         moved = f"(epoch_us(a) + n * {MICROS[part]} % {day} + {day}) % {day}"
         made.append(f"(a TIME, n BIGINT) AS CAST(make_timestamp({moved}) AS TIME)")
     else:
-        made.append(f"(a DATE, n BIGINT) AS CAST(a + {span} AS DATE)")
+        made.append(f"(a DATE, n BIGINT) AS _gsql.in_range(CAST(a + {span} AS DATE))")
     return f"{name} {', '.join(made)}"

@@ -1,6 +1,7 @@
 """FORMAT(): https://cloud.google.com/bigquery/docs/reference/standard-sql/string_functions#format_string."""
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from decimal import Decimal
@@ -45,8 +46,10 @@ def formatted(template: str, kinds: Sequence[str], values: Sequence[str | None])
 
 
 def _one(spec: str, letter: str, kind: str, value: str | None, *, grouped: bool) -> str:
+    if letter == "T" and kind == "JSON":
+        raise Fault("FORMAT of JSON as %T is not supported by the emulator")
     if letter in "tT":
-        text = "NULL" if value is None else _typed(kind, value) if letter == "T" else value
+        text = _typed(kind, value) if letter == "T" else _pointed(kind, value)
         return (spec + "s") % text
     if letter == "s":
         if kind != "VARCHAR":
@@ -73,11 +76,22 @@ def _grouped(text: str) -> str:
     return re.sub(r"\d+", lambda found: f"{int(found[0]):,}", text, count=1)
 
 
-def _typed(kind: str, value: str) -> str:
+def _pointed(kind: str, value: str | None) -> str:
+    """As in a CAST, but a number that may have a fraction always shows one."""
+    if value is None:
+        return "NULL"
+    if kind == "DOUBLE" and not math.isfinite(float(value)):
+        raise Fault("FORMAT of NaN and infinity as %t and %T is not supported by the emulator")
+    fraction = kind == "DOUBLE" or kind.startswith("DECIMAL")
+    return f"{value}.0" if fraction and not re.search(r"[.e]", value) else value
+
+
+def _typed(kind: str, value: str | None) -> str:
+    if value is None:
+        return "NULL"
     if kind == "VARCHAR":
         return json.dumps(value, ensure_ascii=False)
+    text = _pointed(kind, value)
     if kind.startswith("DECIMAL"):
-        return f'NUMERIC "{value}"'
-    if kind == "DOUBLE":
-        return value if re.search(r"[.e]", value) else f"{value}.0"
-    return f'{TYPED[kind]} "{value}"' if kind in TYPED else value
+        return f'NUMERIC "{text}"'
+    return f'{TYPED[kind]} "{text}"' if kind in TYPED else text

@@ -61,7 +61,7 @@ def _instr(text: str, part: str, position: int, occurrence: int) -> int:
     if position == 0 or occurrence < 1:
         raise Fault("INSTR: position must not be 0 and occurrence must be positive")
     if not part:
-        return 0
+        raise Fault("INSTR of an empty string is not supported by the emulator")
     starts = [at for at in range(len(text)) if text.startswith(part, at)]
     if position > 0:
         found = [at for at in starts if at >= position - 1]
@@ -121,6 +121,8 @@ FUNCTIONS = {
     "trim": Udf(_trim, ("VARCHAR", "VARCHAR", "VARCHAR"), "VARCHAR", nulls=True),
     "pad": Udf(_pad, ("VARCHAR", "BIGINT", "VARCHAR", "VARCHAR"), "VARCHAR"),
     "instr": Udf(_instr, ("VARCHAR", "VARCHAR", "BIGINT", "BIGINT"), "BIGINT"),
+    "upper": Udf(str.upper, ("VARCHAR",), "VARCHAR"),
+    "lower": Udf(str.lower, ("VARCHAR",), "VARCHAR"),
     "reverse": Udf(lambda text: text[::-1], ("VARCHAR",), "VARCHAR"),
     "characters": Udf(list, ("VARCHAR",), "VARCHAR[]"),
     "code_points": Udf(lambda text: [ord(letter) for letter in text], ("VARCHAR",), "BIGINT[]"),
