@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import duckdb
 
-from gcp_emulator.bigquery import errors, sql
+from gcp_emulator.bigquery import errors, limits, sql
 from gcp_emulator.bigquery.catalog import Catalog, Name, Records, Resource, merged, none
 from gcp_emulator.bigquery.database import CONFLICT_S, Database, together
 from gcp_emulator.bigquery.session import Session
@@ -71,6 +71,7 @@ class Executor:
             self.step(translation.query)
             outcome.fields = distinct(described(self.cursor.description))
             outcome.rows = self.cursor.fetchall()
+            limits.given(outcome.rows, outcome.fields)
         elif translation.target is None or translation.temporary:
             self._statement(translation, outcome)
         else:
@@ -123,6 +124,8 @@ class Executor:
             self.records.drop_table(name)
         elif verb == "CREATE":
             self.put_table(name, told)
+            if translation.kind == "CREATE_TABLE_AS_SELECT":
+                self._held(name)
         elif verb == "ALTER":
             self._altered(name, told)
         elif translation.kind in DML:
@@ -172,11 +175,16 @@ class Executor:
             with self.writing(name[0]), self.transaction():
                 self.touch(name)
 
+    def _held(self, name: Name) -> None:
+        body = self.catalog.body(*name) or {}
+        limits.held(self.cursor, name, body.get("schema", {}).get("fields", ()))
+
     def touch(self, name: Name) -> None:
         """The time of a table's last change, which DML moves too.
 
         A transaction that is open leaves it to its end: two that only insert would else be in each other's way.
         """
+        self._held(name)
         if self.session.in_transaction:
             self.session.touched.add(name)
         elif known := self.catalog.body(*name):

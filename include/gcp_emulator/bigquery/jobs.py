@@ -3,10 +3,10 @@
 import hashlib
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from gcp_emulator.bigquery import errors
 from gcp_emulator.bigquery.catalog import LOCATION, Name
@@ -99,11 +99,24 @@ class Job:
         }
 
 
+class Kept(Protocol):
+    """Where records of jobs are that outlive the process."""
+
+    def put(self, job: Job) -> None: ...
+    def remove(self, job: Job) -> None: ...
+    def all(self) -> Iterable[Job]: ...
+    def close(self) -> None: ...
+
+
 class Jobs:
     """All jobs, the newest last."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
         self._jobs: dict[tuple[str, str], Job] = {}
+        for job in kept.all():
+            self._jobs[job.project, job.id] = job
+            kept.put(job)
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="bigquery-job")
 
@@ -113,6 +126,7 @@ class Jobs:
             if (job.project, job.id) in self._jobs:
                 raise errors.duplicate("Job", f"{job.project}:{job.location}.{job.id}")
             self._jobs[job.project, job.id] = job
+            self._kept.put(job)
             self._forget()
         return job
 
@@ -132,6 +146,7 @@ class Jobs:
         finally:
             job.started, job.ended = job.started or now_ms(), now_ms()
             job.state = "DONE"
+            self._kept.put(job)
             job.finished.set()
 
     def find(self, project: str, id_: str, location: str = "") -> Job:
@@ -164,6 +179,7 @@ class Jobs:
             for key, other in list(self._jobs.items()):
                 if other is job or (other.project == job.project and other.parent == job.id):
                     del self._jobs[key]
+                    self._kept.remove(other)
 
     def of(self, project: str) -> Iterator[Job]:
         """The newest first."""
@@ -175,10 +191,11 @@ class Jobs:
         for job in list(self._jobs.values()):
             self.cancel(job)
         self._threads.shutdown(cancel_futures=True)
+        self._kept.close()
 
     def _forget(self) -> None:
         if len(self._jobs) > KEPT:
-            self._jobs.pop(next(iter(self._jobs)))
+            self._kept.remove(self._jobs.pop(next(iter(self._jobs))))
         rows = 0
         for job in reversed(self._jobs.values()):
             rows += len(job.result.rows)

@@ -14,6 +14,7 @@ from gcp_emulator.bigquery.extract import extract
 from gcp_emulator.bigquery.jobs import Job, Jobs, new_id
 from gcp_emulator.bigquery.objects import Objects, parted
 from gcp_emulator.bigquery.query import Queries
+from gcp_emulator.bigquery.records import JobRecords
 from gcp_emulator.bigquery.session import Sessions
 from gcp_emulator.bigquery.streamed import Streamed
 from gcp_emulator.json_api import Refusal
@@ -28,7 +29,7 @@ class BigQuery:
         self.database = Database(folder)
         sql.functions.install(self.database.root)
         self.sessions = Sessions(self.database)
-        self.jobs = Jobs()
+        self.jobs = Jobs(JobRecords(folder))
         self.streamed = Streamed()
         self.queries = Queries(self.database, self.sessions, self.jobs)
         self._objects = objects

@@ -1,6 +1,7 @@
 """What BigQuery refuses, in its words and with the reasons that clients act on; faults; a restart."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -164,3 +165,64 @@ def test_tables_outlive_a_restart_in_a_file_for_each_project(tmp_path):
         path = f"{ready['rest']}/projects/my-project/datasets/d/tables/t"
         [field] = httpx.get(path, trust_env=False).json()["schema"]["fields"]
         assert field == {"name": "id", "type": "INTEGER", "mode": "NULLABLE", "description": "its number"}
+
+
+def test_records_of_jobs_outlive_even_a_kill(tmp_path):
+    state, log = tmp_path / "state", tmp_path / "log"
+
+    def insert(ready, name, text):
+        jobs = f"{ready['rest']}/bigquery/v2/projects/my-project/jobs"
+        body = {
+            "jobReference": {"jobId": name},
+            "configuration": {"query": {"query": text, "useLegacySql": False}},
+        }
+        return httpx.post(jobs, json=body, trust_env=False, timeout=60).json()
+
+    def get(ready, path):
+        return httpx.get(
+            f"{ready['rest']}/bigquery/v2/projects/my-project/{path}", trust_env=False, timeout=60
+        )
+
+    with process.start(log=log, state=state) as ready:
+        insert(ready, "made", "CREATE SCHEMA d")
+        insert(ready, "wrote", "CREATE TABLE d.t AS SELECT 1 AS id")
+        insert(ready, "read", "SELECT id FROM d.t")
+        insert(ready, "wrong", "SELECT zork FROM d.t")
+        for name in ("made", "wrote", "read", "wrong"):
+            get(ready, f"queries/{name}")
+        before = {name: get(ready, f"jobs/{name}").json() for name in ("wrote", "read", "wrong")}
+        endless = "SELECT COUNT(*) FROM UNNEST(GENERATE_ARRAY(1, 30000)) AS a, UNNEST(GENERATE_ARRAY(1, 30000)) AS b, "
+        insert(ready, "cut-off", f"{endless} UNNEST(GENERATE_ARRAY(1, 30000)) AS c WHERE a + b + c = 0")
+        while (state_of := get(ready, "jobs/cut-off").json()["status"]["state"]) == "PENDING":
+            time.sleep(0.05)
+        assert state_of == "RUNNING"
+        os.kill(ready["pid"], signal.SIGKILL)
+    with process.start(log=log, state=state) as ready:
+        after = {name: get(ready, f"jobs/{name}").json() for name in before}
+        assert after == before, "a record is as it was"
+        status = get(ready, "jobs/cut-off").json()["status"]
+        assert status["state"] == "DONE"
+        assert status["errorResult"]["reason"] == "backendError", "on which Google's clients try again"
+        listed = [job["jobReference"]["jobId"] for job in get(ready, "jobs").json()["jobs"]]
+        assert listed == ["cut-off", "wrong", "read", "wrote", "made"], "the newest first"
+        rows = get(ready, "queries/read")
+        assert (rows.status_code, "has expired" in rows.text) == (404, True)
+        assert insert(ready, "read", "SELECT 1")["error"]["errors"][0]["reason"] == "duplicate"
+
+
+def test_what_a_column_may_not_hold_is_not_written(client, rows, load):
+    client.query("CREATE TABLE t (a ARRAY<INT64>, s STRING(3))").result()
+    null = "Array cannot have a null element; error in writing field a"
+    for text in (
+        "INSERT INTO t (a) VALUES ([1, NULL])",
+        "CREATE TABLE u AS SELECT [1, NULL] AS a",
+        "SELECT [NULL] AS a",
+    ):
+        with pytest.raises(BadRequest, match=null):
+            client.query(text).result()
+    with pytest.raises(BadRequest, match="Field s: STRING\\(3\\) has maximum length 3"):
+        client.query("INSERT INTO t (s) VALUES ('abcd')").result()
+    with pytest.raises(BadRequest, match="has maximum length 3"):
+        load("t", [{"s": "abcd"}])
+    client.query("INSERT INTO t VALUES ([1], 'abc')").result()
+    assert rows("SELECT a, s FROM t") == [([1], "abc")]
