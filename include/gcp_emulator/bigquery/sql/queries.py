@@ -46,7 +46,7 @@ class Compiler(Tables):
         """A query's SQL, without parentheses."""
         with self._ctes(node) as prefix:
             if isinstance(node, exp.Subquery):
-                return f"{prefix}({self.query(node.this)}){self._tail(node)}"
+                return prefix + self._around(f"({self.query(node.this)})", node)
             if isinstance(node, exp.SetOperation):
                 return prefix + self._set(node)
             if isinstance(node, exp.Select):
@@ -89,6 +89,10 @@ class Compiler(Tables):
         except duckdb.Error:
             return None
 
+    def given(self, text: str) -> list[str]:
+        relation = self.bound(text)
+        return relation.columns if relation is not None else []
+
     def _stubs(self) -> str:
         """The CTEs in sight, as far as their columns."""
         stubs = ", ".join(f"{quoted(name)} AS ({text})" for name, text in self.context.stubs.items())
@@ -121,21 +125,23 @@ class Compiler(Tables):
         if first is not None and second is not None:
             told = f"{word}{' DISTINCT' if node.args.get('distinct') else ' ALL'}"
             coercion.columns(told, [checks.operands(first), checks.operands(second)])
-        made = f"{sides[0]} {word}{how} {sides[1]}"
-        self._named = {}
+        return self._around(f"{sides[0]} {word}{how} {sides[1]}", node)
+
+    def _around(self, made: str, node: exp.Expression) -> str:
+        """A whole query with its ORDER BY, whose keys are names or numbers of the columns that it gives."""
         if node.args.get("order"):
-            return f"SELECT * FROM ({made}){self._tail(node, within=[])}"
-        return f"{made}{self._tail(node)}"
+            made = f"SELECT * FROM ({made})"
+        return made + self._tail(node, within=None)
 
     def _side_of(self, node: exp.Expression) -> str:
         plain = not (node.args.get("order") or node.args.get("limit") or node.args.get("with_"))
         return self.query(node) if plain and not isinstance(node, exp.Subquery) else f"({self.query(node)})"
 
-    def _tail(self, node: exp.Expression, within: list[str] | None = None) -> str:
-        """ORDER BY, LIMIT, OFFSET; `within` is the SELECT list, [] if that is not known."""
+    def _tail(self, node: exp.Expression, within: list[str] | None) -> str:
+        """ORDER BY, LIMIT, OFFSET; `within` is the SELECT list, [] where it has a star, None around a whole query."""
         made = ""
         if order := node.args.get("order"):
-            made += f" {self.order(order)}" if within is None else f" {self._ordered(order, within)}"
+            made += f" {self._ordered(order, within)}"
         for word in ("limit", "offset"):
             if part := node.args.get(word):
                 made += f" {word.upper()} {self._count(part.expression)}"
@@ -144,30 +150,33 @@ class Compiler(Tables):
     def _count(self, node: exp.Expression) -> str:
         return str(node.this) if isinstance(node, exp.Literal) else self.expr(node)
 
-    def _ordered(self, node: exp.Expression, within: list[str]) -> str:
+    def _ordered(self, node: exp.Expression, within: list[str] | None) -> str:
         """A query's ORDER BY, whose keys may be the names or the numbers of its columns."""
         made = []
         for item in node.expressions:
-            value = item.this
-            if isinstance(value, exp.Literal) and value.is_int:
-                at = int(value.this) - 1
-                text = within[at] if 0 <= at < len(within) else f"#{value.this}"
-                rank = f"{SCHEMA}.nan_rank({text})" if text.startswith("#") else self._rank(text)
-            elif (
-                isinstance(value, exp.Column) and len(value.parts) == 1 and value.name.lower() in self._named
-            ):
-                text = self._named[value.name.lower()]
-                rank = self._rank(text)
-            else:
+            text = self._place(item.this, within) or self._column_by_name(item.this, within is None)
+            if not text:
                 with self._aliased():
-                    (text,) = self.checked(coercion.sorted_by, [value])
-                    rank = self.applied("nan_rank", [value], [text])
-            made.append(self.key(item, text, rank))
+                    (text,) = self.checked(coercion.sorted_by, [item.this])
+            made.append(self.key(item, text, self._rank(text)))
         return f"ORDER BY {', '.join(made)}"
+
+    def _place(self, node: exp.Expression, within: list[str] | None) -> str:
+        """A column by its number, "" for another key."""
+        if not (isinstance(node, exp.Literal) and node.is_int):
+            return ""
+        at = int(node.this) - 1
+        return within[at] if within and 0 <= at < len(within) else f"#{node.this}"
+
+    def _column_by_name(self, node: exp.Expression, around: bool) -> str:
+        """A column that the query gives, "" for another key."""
+        if not isinstance(node, exp.Column) or len(node.parts) != 1:
+            return ""
+        return quoted(node.name) if around else self._named.get(node.name.lower(), "")
 
     def _rank(self, text: str) -> str:
         plain = f"{SCHEMA}.nan_rank"
-        if COLUMN.fullmatch(text):
+        if COLUMN.fullmatch(text) or text.startswith("#"):
             return f"{plain}({text})"
         return f"list_transform([{text}], lambda gsql_v: {plain}(gsql_v))[1]"
 
@@ -203,15 +212,9 @@ class Compiler(Tables):
             coercion.grouped_by(checks.operands(relation))
         starred = any(item.endswith("*") or "* EXCLUDE" in item or "* REPLACE" in item for item in items)
         texts = [] if starred else [item.rpartition(" AS ")[0] for item in items]
-        named = self._named
         if order and (node.args.get("distinct") or (not texts and _numbers(order))):
-            self._named = {}
-            made = f"SELECT * FROM ({made})"
-            texts = []
-        try:
-            return made + self._tail(node, within=texts)
-        finally:
-            self._named = named
+            return self._around(made, node)
+        return made + self._tail(node, within=texts)
 
     def _distinct(self, node: exp.Select) -> bool:
         distinct = node.args.get("distinct")

@@ -1,5 +1,6 @@
 """FROM: tables, views, UNNEST, joins, PIVOT, and the stars of a SELECT list."""
 
+from abc import abstractmethod
 from dataclasses import replace
 from typing import Any
 
@@ -48,6 +49,9 @@ class Tables(Unnested):
         scope.joined.append(source.this.alias_or_name)
         for join in [*(source.this.args.get("joins") or ()), *(node.args.get("joins") or ())]:
             made += self._join(join, scope)
+        if scope.open and self.context.names.session.variables:  # which columns go before
+            given = self.given(f"SELECT * FROM {made}")
+            scope.tables.setdefault("*", {}).update({name.lower(): "" for name in given})
         return f" FROM {made}"
 
     def _join(self, join: exp.Join, scope: Scope) -> str:
@@ -74,6 +78,10 @@ class Tables(Unnested):
         if side:
             raise invalid_query(f"Expected keyword ON or keyword USING for {side} JOIN")
         return f" CROSS JOIN {lateral}{right}"
+
+    @abstractmethod
+    def given(self, text: str) -> list[str]:
+        """The columns of a query, as far as DuckDB's binder knows it."""
 
     def _alike(self, using: list[exp.Expression], join: exp.Join, scope: Scope) -> None:
         """USING's columns have one type on both sides."""

@@ -101,6 +101,9 @@ RIGHT = [
     ("SELECT i AS x FROM t UNION ALL SELECT i + 1 AS x FROM t ORDER BY x DESC", [(2,), (1,)]),
     ("SELECT i AS x FROM t WHERE EXISTS(SELECT 5 AS x FROM n) GROUP BY x ORDER BY x", [(1,)]),
     ("SELECT k AS x FROM n ORDER BY IF(x > 3, 0, 1), x LIMIT 3", [(4,), (5,), (6,)]),
+    # a column goes before a script's variable of its name
+    ("DECLARE id INT64 DEFAULT 5; WITH c AS (SELECT 1 AS id) SELECT id FROM c", [(1,)]),
+    ("DECLARE id INT64 DEFAULT 5; SELECT id FROM (SELECT 1 AS x)", [(5,)]),
 ]  # fmt: skip
 
 
