@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from gcp_emulator.bigquery.errors import invalid_query, unsupported
-from gcp_emulator.bigquery.sql import coercion
+from gcp_emulator.bigquery.sql import rules
 from gcp_emulator.bigquery.sql.coercion import Rule
 from gcp_emulator.bigquery.sql.functions import SCHEMA
 from gcp_emulator.bigquery.sql.known import AGGREGATES, NAVIGATION, NUMBERING
@@ -93,7 +93,7 @@ class Aggregates(ABC):
     def order(self, node: exp.Expression) -> str:
         """DuckDB's SQL of an ORDER BY: NULL is the smallest value, NaN the next."""
         items = [item.this for item in node.expressions]
-        texts = self.checked(coercion.sorted_by, items)
+        texts = self.checked(rules.sorted_by, items)
         ranks = [self.applied("nan_rank", [item], [text]) for item, text in zip(items, texts, strict=True)]
         keys = map(self.key, node.expressions, texts, ranks)
         return f"ORDER BY {', '.join(keys)}"
@@ -139,10 +139,10 @@ class Aggregates(ABC):
         arguments = [self.expr(each) for each in told.arguments]
         if name in ("SUM", "AVG"):
             self.check(
-                coercion.of_kinds(f"aggregate function {name}", SUMMED), told.arguments[:1], arguments[:1]
+                rules.of_kinds(f"aggregate function {name}", SUMMED), told.arguments[:1], arguments[:1]
             )
         elif name in ("MIN", "MAX"):
-            self.check(coercion.comparison(name), told.arguments[:1], arguments[:1])
+            self.check(rules.comparison(name), told.arguments[:1], arguments[:1])
         return self._plain(name, told, arguments, over)
 
     def _plain(self, name: str, told: Modifiers, arguments: list[str], over: str) -> str:
@@ -185,9 +185,9 @@ class Aggregates(ABC):
     def _collected(self, name: str, told: Modifiers, over: str) -> str:
         first = self.expr(told.arguments[0])
         if name == "ARRAY_AGG":
-            self.check(coercion.no_array(name), told.arguments[:1], [first])
+            self.check(rules.no_array(name), told.arguments[:1], [first])
         elif name == "STRING_AGG":
-            self.check(coercion.of_kinds(name, frozenset({"STRING"})), told.arguments[:1], [first])
+            self.check(rules.of_kinds(name, frozenset({"STRING"})), told.arguments[:1], [first])
         distinct = "DISTINCT " if told.distinct else ""
         ordered = f" {self.order(told.order)}" if told.order else ""
         some = name != "ARRAY_AGG" or told.ignore_nulls

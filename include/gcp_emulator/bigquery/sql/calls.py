@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from sqlglot import exp
 
 from gcp_emulator.bigquery.errors import invalid_query, unsupported
-from gcp_emulator.bigquery.sql import coercion
+from gcp_emulator.bigquery.sql import rules
 from gcp_emulator.bigquery.sql.aggregates import Aggregates
 from gcp_emulator.bigquery.sql.coercion import Rule
 from gcp_emulator.bigquery.sql.functions import SCHEMA, parts
@@ -80,7 +80,7 @@ class Calls(Aggregates):
             raise invalid_query(f"Number of arguments does not match for function {name}")
         if any(isinstance(each, exp.Kwarg | exp.Order | exp.Distinct) for each in node.expressions):
             raise unsupported(f"the function {name} with named arguments or modifiers")
-        rule = coercion.of_kinds(f"function {name}", TIMESTAMP) if name in MOMENTS else None
+        rule = rules.of_kinds(f"function {name}", TIMESTAMP) if name in MOMENTS else None
         return self.macro(
             MACRO.get(name, name.lower()), node.expressions, rule=rule, of=[MOMENTS.get(name, 0)]
         )
@@ -124,12 +124,12 @@ class Calls(Aggregates):
     def _call_coalesce(self, node: exp.Expression) -> str:
         if not node.expressions:
             raise invalid_query("Number of arguments does not match for function COALESCE")
-        rule = coercion.signature(f"function {node.name.upper()}")
+        rule = rules.signature(f"function {node.name.upper()}")
         return f"coalesce({', '.join(self.checked(rule, node.expressions))})"
 
     def _call_nullif(self, node: exp.Expression) -> str:
         self._of_two(node)
-        left, right = self.checked(coercion.comparison("NULLIF"), node.expressions)
+        left, right = self.checked(rules.comparison("NULLIF"), node.expressions)
         other = self.applied("or_null", node.expressions[1:], [right])  # a NaN equals nothing
         return f"nullif({left}, {other})"
 
@@ -171,7 +171,7 @@ class Calls(Aggregates):
         return ""
 
     def _call_concat(self, node: exp.Expression) -> str:
-        texts = self.checked(coercion.concatenated, node.expressions)
+        texts = self.checked(rules.concatenated, node.expressions)
         made = [
             self.applied("text_of", [each], [text])
             for each, text in zip(node.expressions, texts, strict=True)
@@ -179,11 +179,11 @@ class Calls(Aggregates):
         return f"({' || '.join(made)})"
 
     def _call_array_concat(self, node: exp.Expression) -> str:
-        items = self.checked(coercion.signature("function ARRAY_CONCAT"), node.expressions)
+        items = self.checked(rules.signature("function ARRAY_CONCAT"), node.expressions)
         return f"{SCHEMA}.array_concat([{', '.join(items)}])"
 
     def _call_greatest(self, node: exp.Expression) -> str:
-        rule = coercion.comparison(node.name.upper())
+        rule = rules.comparison(node.name.upper())
         items = ", ".join(self.checked(rule, node.expressions))
         return f"list_transform([[{items}]], lambda gsql_v: {SCHEMA}.{node.name.lower()}(gsql_v))[1]"
 
@@ -239,9 +239,9 @@ class Calls(Aggregates):
         kind, verb = name.split("_")
         rule = None
         if kind in ("TIMESTAMP", "TIME"):
-            rule = coercion.of_kinds(f"function {name}", frozenset({kind}))
+            rule = rules.of_kinds(f"function {name}", frozenset({kind}))
         elif self._clocked(arguments[1 if verb == "TRUNC" else -1]):
-            rule = coercion.of_kinds(f"function {name}, of a part of a day,", OF_DAYS)
+            rule = rules.of_kinds(f"function {name}, of a part of a day,", OF_DAYS)
         if verb == "TRUNC":
             macro = f"trunc_{self.part(arguments[1], parts.TRUNC)}"
             return self.macro(macro, [arguments[0], *arguments[2:]], rule=rule, of=[0])
@@ -300,7 +300,7 @@ class Calls(Aggregates):
         if isinstance(source, exp.AtTimeZone):
             source, zone = source.this, [source.args["zone"]]
         part = self.part(node.this, parts.EXTRACT)
-        rule = coercion.of_kinds(f"EXTRACT of {part.upper()}", CLOCKED) if part in CLOCK else None
+        rule = rules.of_kinds(f"EXTRACT of {part.upper()}", CLOCKED) if part in CLOCK else None
         return self.macro(f"extract_{part}", [source, *zone], rule=rule, of=[0])
 
     def _currentdate(self, node: exp.Expression) -> str:

@@ -5,7 +5,7 @@ from abc import abstractmethod
 from sqlglot import exp
 
 from gcp_emulator.bigquery.errors import invalid_query, unsupported
-from gcp_emulator.bigquery.sql import coercion, datatypes
+from gcp_emulator.bigquery.sql import datatypes, rules
 from gcp_emulator.bigquery.sql.calls import Calls
 from gcp_emulator.bigquery.types import literal
 
@@ -35,7 +35,7 @@ class Casts(Calls):
             raise unsupported(f"CAST to {name}")
         if name == "BIGNUMERIC":
             return f"{'TRY_' if safe else ''}CAST({self.expr(value)} AS DECIMAL(38,18))"
-        made = self.macro(f"{'safe' if safe else 'to'}_{name.lower()}", [value], rule=coercion.castable(name))
+        made = self.macro(f"{'safe' if safe else 'to'}_{name.lower()}", [value], rule=rules.castable(name))
         if kind.expressions:
             if name != "NUMERIC":
                 raise unsupported(f"CAST to {kind.sql('bigquery')}")
@@ -79,7 +79,7 @@ class Casts(Calls):
         items = node.expressions
         if len(items) == 1 and isinstance(items[0], exp.Select | exp.SetOperation | exp.Subquery):
             return f"ARRAY({self.query(items[0])})"
-        return f"[{', '.join(self.checked(coercion.elements, self._alike_named(items)))}]"
+        return f"[{', '.join(self.checked(rules.elements, self._alike_named(items)))}]"
 
     def _alike_named(self, items: list[exp.Expression]) -> list[exp.Expression]:
         """STRUCTs whose fields have no names are as the first one's."""
@@ -108,7 +108,7 @@ class Casts(Calls):
             return self.macro("json_item", [node.this, index])
         start = node.args.get("offset") or 0
         macro = "safe_at" if node.args.get("safe") else "at"
-        rule = coercion.of_kinds("operator []", INTEGER)
+        rule = rules.of_kinds("operator []", INTEGER)
         return self.macro(macro, [node.this, index], f"CAST({start} AS BIGINT)", rule=rule, of=[1])
 
     @abstractmethod

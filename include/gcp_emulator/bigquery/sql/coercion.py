@@ -25,9 +25,6 @@ WRITTEN: Mapping[str, tuple[str, Callable[[str], object]]] = {
         lambda text: datetime.fromisoformat(text.removesuffix(" UTC")),
     ),
 }
-CLAUSES = frozenset({"WHERE", "HAVING", "QUALIFY", "ON"})
-EQUALITIES = frozenset({"=", "!=", "IN", "NULLIF", "IS DISTINCT FROM"})
-EQUAL = {"=": "Equality", "!=": "Inequality", "<": "Less than", "<=": "Less than", "IN": "Equality"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,34 +58,6 @@ def operand(node: exp.Expression, field: Field | None) -> Operand:
     return Operand(field, str(node.this) if text else None, text or isinstance(node, exp.Parameter))
 
 
-NUMERICS = NUMBERS | {"STRING"}
-MOMENTS = frozenset({"STRING", "DATETIME", "TIMESTAMP"})
-CAST: Mapping[str, frozenset[str]] = {
-    "INT64": NUMERICS | {"BOOLEAN"},
-    "FLOAT64": NUMERICS,
-    "NUMERIC": NUMERICS,
-    "BIGNUMERIC": NUMERICS,
-    "BOOL": frozenset({"BOOLEAN", "INTEGER", "STRING"}),
-    "STRING": NUMERICS | DAYS | {"BOOLEAN", "BYTES", "TIME", "TIMESTAMP", "INTERVAL"},
-    "BYTES": frozenset({"STRING", "BYTES"}),
-    "DATE": MOMENTS | {"DATE"},
-    "DATETIME": MOMENTS | {"DATE"},
-    "TIMESTAMP": MOMENTS | {"DATE"},
-    "TIME": MOMENTS | {"TIME"},
-}
-
-
-def castable(name: str) -> Rule:
-    """A type that CAST takes to `name`."""
-
-    def rule(operands: Sequence[Operand]) -> None:
-        for each in operands:
-            if each.kind and each.kind not in CAST.get(name, ()):
-                raise invalid_query(f"Invalid cast from {each.told} to {name}")
-
-    return rule
-
-
 def alike(left: Field, right: Field) -> bool:
     """Whether columns of these types have a common supertype."""
     if (left.get("mode") == "REPEATED") != (right.get("mode") == "REPEATED"):
@@ -100,9 +69,7 @@ def alike(left: Field, right: Field) -> bool:
         pairs = list(zip(left["fields"], right["fields"], strict=False))
         if len(left["fields"]) != len(right["fields"]) or not all(alike(*pair) for pair in pairs):
             return False
-        if any(
-            a["name"].lower() != b["name"].lower() for a, b in pairs
-        ):  # DuckDB goes by names, Google by order
+        if any(a["name"].lower() != b["name"].lower() for a, b in pairs):  # which DuckDB goes by
             raise unsupported("STRUCTs beside one another whose fields have other names")
         return True
     return one == other or {one, other} <= NUMBERS or {one, other} <= DAYS
@@ -138,143 +105,3 @@ def _taken(each: Operand, kind: str, field: Field) -> bool:
                 "(of which the emulator takes only the canonical form)"
             ) from None
     return True
-
-
-def told(operands: Sequence[Operand]) -> str:
-    return ", ".join(each.told for each in operands)
-
-
-def signature(name: str) -> Rule:
-    """All arguments of one type."""
-
-    def rule(operands: Sequence[Operand]) -> None:
-        if not common(operands):
-            raise invalid_query(f"No matching signature for {name} for argument types: {told(operands)}")
-
-    return rule
-
-
-def comparison(sign: str) -> Rule:
-    """As `signature`, and of a type that has this order or equality."""
-
-    def rule(operands: Sequence[Operand]) -> None:
-        if not common(operands):
-            words = f"{operands[0].told} and {{{told(operands[1:])}}}" if sign == "IN" else told(operands)
-            between = "argument types" if sign == "IN" else "argument types:"
-            raise invalid_query(f"No matching signature for operator {sign} for {between} {words}")
-        for each in operands:
-            if each.kind in ("ARRAY", "JSON") or (each.kind == "RECORD" and sign not in EQUALITIES):
-                word = EQUAL.get(sign, f"Operator {sign}")
-                raise invalid_query(f"{word} is not defined for arguments of type {each.told}")
-            if (
-                each.kind == "RECORD" and sign != "IS DISTINCT FROM"
-            ):  # DuckDB's NULLs are equal within a STRUCT
-                raise unsupported(f"STRUCTs with {sign} but (a, b) = (c, d) and (a, b) IN ((c, d), ..)")
-
-    return rule
-
-
-def condition(clause: str) -> Rule:
-    """A BOOL."""
-
-    def rule(operands: Sequence[Operand]) -> None:
-        for each in operands:
-            if each.kind not in ("", "BOOLEAN"):
-                if clause in CLAUSES:
-                    raise invalid_query(f"{clause} clause should return type BOOL, but returns {each.told}")
-                raise invalid_query(
-                    f"No matching signature for {clause} for argument types: {told(operands)}"
-                )
-
-    return rule
-
-
-def elements(operands: Sequence[Operand]) -> None:
-    """An array's."""
-    if any(each.kind == "ARRAY" for each in operands):
-        raise invalid_query(
-            "Cannot construct array with element type ARRAY because nested arrays are not supported"
-        )
-    if not common(operands):
-        raise invalid_query(f"Array elements of types {{{told(operands)}}} do not have a common supertype")
-
-
-def arms(operands: Sequence[Operand]) -> None:
-    """What CASE gives."""
-    if not common(operands):
-        raise invalid_query(
-            "No matching signature for operator CASE; all THEN/ELSE arguments must be coercible to a common type "
-            f"but found: {told(operands)}"
-        )
-
-
-def of_kinds(name: str, kinds: frozenset[str]) -> Rule:
-    """Each argument of one of these types."""
-
-    def rule(operands: Sequence[Operand]) -> None:
-        if any(each.kind and each.kind not in kinds and not _literal(each, kinds) for each in operands):
-            raise invalid_query(f"No matching signature for {name} for argument types: {told(operands)}")
-
-    return rule
-
-
-def _literal(each: Operand, kinds: frozenset[str]) -> bool:
-    return each.written is not None and not kinds.isdisjoint(WRITTEN)
-
-
-def no_array(name: str) -> Rule:
-    """What an array may be made of."""
-
-    def rule(operands: Sequence[Operand]) -> None:
-        if any(each.kind == "ARRAY" for each in operands):
-            raise invalid_query(
-                f"The argument to {name} must not be an array type but was {operands[0].told}"
-            )
-
-    return rule
-
-
-def concatenated(operands: Sequence[Operand]) -> None:
-    """CONCAT's: BYTES alone, or none."""
-    kinds = {each.kind for each in operands} - {""}
-    if "BYTES" in kinds and len(kinds) > 1:
-        raise invalid_query(f"No matching signature for function CONCAT for argument types: {told(operands)}")
-
-
-def sorted_by(operands: Sequence[Operand]) -> None:
-    """ORDER BY's keys."""
-    for each in operands:
-        if each.kind in ("ARRAY", "RECORD", "JSON"):
-            raise invalid_query(f"ORDER BY does not support expressions of type {each.told}")
-
-
-def grouped_by(operands: Sequence[Operand]) -> None:
-    """GROUP BY's, PARTITION BY's and DISTINCT's."""
-    for each in operands:
-        if each.kind == "JSON":
-            raise invalid_query("Grouping by expressions of type JSON is not allowed")
-
-
-def joined_by(operands: Sequence[Operand]) -> None:
-    """Columns of USING."""
-    comparison("=")(operands)
-    if any(each.kind == "FLOAT" for each in operands):
-        raise unsupported("JOIN USING a FLOAT64 column (ON does)")
-
-
-def columns(word: str, sides: Sequence[Sequence[Operand]]) -> None:
-    """Of a set operation."""
-    if len(sides[0]) != len(sides[1]):
-        counted = [
-            f"query {at} has {len(side)} column{'s'[: len(side) != 1]}" for at, side in enumerate(sides, 1)
-        ]
-        raise invalid_query(f"Queries in {word} have mismatched column count; {', '.join(counted)}")
-    for at, pair in enumerate(zip(*sides, strict=True), 1):
-        fields = [each.field for each in pair if each.field]
-        if len(fields) == 2 and not alike(fields[0], fields[1]):
-            raise invalid_query(f"Column {at} in {word} has incompatible types: {told(pair)}")
-        for each in pair:
-            if each.kind == "JSON" and word != "UNION ALL":
-                raise invalid_query(
-                    f"Column {at} in {word} has type that does not support set operation comparisons: JSON"
-                )

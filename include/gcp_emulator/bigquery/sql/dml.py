@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from gcp_emulator.bigquery.errors import invalid_query, unsupported
-from gcp_emulator.bigquery.sql import binding, coercion
+from gcp_emulator.bigquery.sql import binding, rules
 from gcp_emulator.bigquery.sql.functions import SCHEMA
 from gcp_emulator.bigquery.sql.names import TableName, Translation
 from gcp_emulator.bigquery.sql.queries import Compiler
@@ -95,7 +95,7 @@ class Changes:
             binding.check(found, [wanted[at] for at in kept], [binding.constant(nodes[at]) for at in kept])
 
     def _condition(self, where: exp.Expression) -> str:
-        return self.compiler.checked(coercion.condition("WHERE"), [where.this])[0]
+        return self.compiler.checked(rules.condition("WHERE"), [where.this])[0]
 
     def _value(self, node: exp.Expression) -> str:
         default = isinstance(node, exp.Var | exp.Column) and node.name.upper() == "DEFAULT"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from sqlglot import exp
 
 from gcp_emulator.bigquery.errors import invalid_query, unsupported
-from gcp_emulator.bigquery.sql import coercion, parameters
+from gcp_emulator.bigquery.sql import parameters, rules
 from gcp_emulator.bigquery.sql.casts import Casts
 from gcp_emulator.bigquery.sql.functions import SCHEMA
 from gcp_emulator.bigquery.types import literal, quoted
@@ -36,7 +36,7 @@ PSEUDO = ("_PARTITIONTIME", "_PARTITIONDATE", "_FILE_NAME", "_CHANGE_TYPE", "_CH
 WRITTEN: dict[type, str] = {
     exp.EQ: "=", exp.NEQ: "!=", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",
 }  # fmt: skip
-IN, DISTINCT = coercion.comparison("IN"), coercion.comparison("IS DISTINCT FROM")
+IN, DISTINCT = rules.comparison("IN"), rules.comparison("IS DISTINCT FROM")
 
 
 class Expressions(Casts):
@@ -94,7 +94,7 @@ class Expressions(Casts):
             if macro not in ("eq", "ne"):
                 raise unsupported("an ordering of STRUCTs")
             return f"(NOT {self._same(left, right)})" if macro == "ne" else self._same(left, right)
-        texts = self.checked(coercion.comparison(WRITTEN[type(node)]), [left, right])
+        texts = self.checked(rules.comparison(WRITTEN[type(node)]), [left, right])
         order = slice(None, None, -1 if swapped else 1)
         return self.applied(macro, [left, right][order], texts[order])
 
@@ -242,15 +242,15 @@ class Expressions(Casts):
         return f"({self.expr(node.this)})"
 
     def _and(self, node: exp.Expression) -> str:
-        left, right = self.checked(coercion.condition("operator AND"), [node.this, node.expression])
+        left, right = self.checked(rules.condition("operator AND"), [node.this, node.expression])
         return f"({left} AND {right})"
 
     def _or(self, node: exp.Expression) -> str:
-        left, right = self.checked(coercion.condition("operator OR"), [node.this, node.expression])
+        left, right = self.checked(rules.condition("operator OR"), [node.this, node.expression])
         return f"({left} OR {right})"
 
     def _not(self, node: exp.Expression) -> str:
-        return f"(NOT {self.checked(coercion.condition('operator NOT'), [node.this])[0]})"
+        return f"(NOT {self.checked(rules.condition('operator NOT'), [node.this])[0]})"
 
     def _bitwisenot(self, node: exp.Expression) -> str:
         return f"(~{self.expr(node.this)})"
@@ -271,7 +271,7 @@ class Expressions(Casts):
 
     def _between(self, node: exp.Expression) -> str:
         operands = [node.this, node.args["low"], node.args["high"]]
-        return self.macro("between", operands, rule=coercion.comparison("BETWEEN"))
+        return self.macro("between", operands, rule=rules.comparison("BETWEEN"))
 
     def _like(self, node: exp.Expression) -> str:
         pattern = node.expression
@@ -312,21 +312,21 @@ class Expressions(Casts):
         default = node.args.get("default")
         tests = [arm.this for arm in node.args["ifs"]]
         gives = [arm.args["true"] for arm in node.args["ifs"]] + ([default] if default else [])
-        values = self.checked(coercion.arms, gives)
+        values = self.checked(rules.arms, gives)
         operand = ""
         if node.this:
-            value, *whens = self.checked(coercion.comparison("="), [node.this, *tests])
+            value, *whens = self.checked(rules.comparison("="), [node.this, *tests])
             operand = f" {self.applied('or_null', [node.this], [value])}"  # a NaN equals nothing
         else:
-            whens = self.checked(coercion.condition("operator CASE"), tests)
+            whens = self.checked(rules.condition("operator CASE"), tests)
         made = "".join(
             f" WHEN {when} THEN {value}" for when, value in zip(whens, values[: len(whens)], strict=True)
         )
         return f"(CASE{operand}{made}{f' ELSE {values[-1]}' if default else ''} END)"
 
     def _if(self, node: exp.Expression) -> str:
-        (test,) = self.checked(coercion.condition("function IF"), [node.this])
-        values = self.checked(coercion.signature("function IF"), [node.args["true"], node.args["false"]])
+        (test,) = self.checked(rules.condition("function IF"), [node.this])
+        values = self.checked(rules.signature("function IF"), [node.args["true"], node.args["false"]])
         return f"(CASE WHEN {test} THEN {values[0]} ELSE {values[1]} END)"
 
     # Queries

@@ -7,7 +7,7 @@ import duckdb
 from sqlglot import exp
 
 from gcp_emulator.bigquery.errors import unsupported
-from gcp_emulator.bigquery.sql import checks, coercion
+from gcp_emulator.bigquery.sql import checks, rules
 from gcp_emulator.bigquery.sql.calls import COLUMN
 from gcp_emulator.bigquery.sql.functions import SCHEMA
 from gcp_emulator.bigquery.sql.scope import Context, Scope
@@ -124,7 +124,7 @@ class Compiler(Tables):
         second = self.bound(sides[1])
         if first is not None and second is not None:
             told = f"{word}{' DISTINCT' if node.args.get('distinct') else ' ALL'}"
-            coercion.columns(told, [checks.operands(first), checks.operands(second)])
+            rules.columns(told, [checks.operands(first), checks.operands(second)])
         return self._around(f"{sides[0]} {word}{how} {sides[1]}", node)
 
     def _around(self, made: str, node: exp.Expression) -> str:
@@ -157,7 +157,7 @@ class Compiler(Tables):
             text = self._place(item.this, within) or self._column_by_name(item.this, within is None)
             if not text:
                 with self._aliased():
-                    (text,) = self.checked(coercion.sorted_by, [item.this])
+                    (text,) = self.checked(rules.sorted_by, [item.this])
             made.append(self.key(item, text, self._rank(text)))
         return f"ORDER BY {', '.join(made)}"
 
@@ -209,7 +209,7 @@ class Compiler(Tables):
         """With its ORDER BY, around it where that names columns of a DISTINCT or of a star."""
         order = node.args.get("order")
         if node.args.get("distinct") and (relation := self.bound(made)) is not None:
-            coercion.grouped_by(checks.operands(relation))
+            rules.grouped_by(checks.operands(relation))
         starred = any(item.endswith("*") or "* EXCLUDE" in item or "* REPLACE" in item for item in items)
         texts = [] if starred else [item.rpartition(" AS ")[0] for item in items]
         if order and (node.args.get("distinct") or (not texts and _numbers(order))):
@@ -242,7 +242,7 @@ class Compiler(Tables):
 
     def _where(self, node: exp.Select) -> str:
         where = node.args.get("where")
-        return f" WHERE {self.checked(coercion.condition('WHERE'), [where.this])[0]}" if where else ""
+        return f" WHERE {self.checked(rules.condition('WHERE'), [where.this])[0]}" if where else ""
 
     def _group(self, node: exp.Select, scope: Scope) -> str:
         group = node.args.get("group")
@@ -267,14 +267,14 @@ class Compiler(Tables):
             return str(node.this)
         if isinstance(node, exp.Column) and len(node.parts) == 1 and node.name.lower() in self._named:
             return self._named[node.name.lower()]
-        return self.checked(coercion.grouped_by, [node])[0]
+        return self.checked(rules.grouped_by, [node])[0]
 
     def _having(self, node: exp.Select) -> str:
         made = ""
         for clause in ("having", "qualify"):
             if part := node.args.get(clause):
                 with self._aliased():
-                    (test,) = self.checked(coercion.condition(clause.upper()), [part.this])
+                    (test,) = self.checked(rules.condition(clause.upper()), [part.this])
                 made += f" {clause.upper()} {test}"
             if clause == "having" and (windows := node.args.get("windows")):
                 made += (

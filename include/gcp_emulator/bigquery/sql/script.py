@@ -9,7 +9,7 @@ import duckdb
 from sqlglot import exp
 
 from gcp_emulator.bigquery.errors import invalid_query, unsupported
-from gcp_emulator.bigquery.sql import binding, coercion, datatypes, dialect
+from gcp_emulator.bigquery.sql import binding, datatypes, dialect, rules
 from gcp_emulator.bigquery.sql.faults import from_duckdb
 from gcp_emulator.bigquery.sql.names import Names, Statement, Translation
 from gcp_emulator.bigquery.sql.queries import Compiler
@@ -100,7 +100,7 @@ class _Script:
         """A condition."""
         node = dialect.expression(text)
         compiler = Compiler(Context(self.names))
-        (made,) = compiler.checked(coercion.condition("statement IF"), [node])
+        (made,) = compiler.checked(rules.condition("statement IF"), [node])
         compiler.settle(None)
         return bool(self.value(made, compiled=True))
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlglot import exp
 
 from gcp_emulator.bigquery.errors import invalid_query, not_found, unsupported
-from gcp_emulator.bigquery.sql import coercion, dialect, information
+from gcp_emulator.bigquery.sql import dialect, information, rules
 from gcp_emulator.bigquery.sql.names import Names, TableName
 from gcp_emulator.bigquery.sql.scope import Context, Scope
 from gcp_emulator.bigquery.sql.unnest import Unnested, unnest_title
@@ -67,7 +67,7 @@ class Tables(Unnested):
         for inner in join.this.args.get("joins") or ():
             right += self._join(inner, scope)
         if on := join.args.get("on"):
-            (test,) = self.checked(coercion.condition("ON"), [on])
+            (test,) = self.checked(rules.condition("ON"), [on])
             return f" {side or 'INNER'} JOIN {lateral}{right} ON {test}"
         if using := join.args.get("using"):
             columns = ", ".join(quoted(each.name) for each in using)
@@ -89,7 +89,7 @@ class Tables(Unnested):
         for left in scope.joined:
             for each in using:
                 pair = [quoted(alias, each.name) for alias in (left, right)]
-                self.check(coercion.joined_by, [exp.Var(this=""), exp.Var(this="")], pair)
+                self.check(rules.joined_by, [exp.Var(this=""), exp.Var(this="")], pair)
         scope.joined.append(right)
 
     def source(self, node: exp.Expression, scope: Scope) -> str:
