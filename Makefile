@@ -90,6 +90,10 @@ bench-events: setup ## from a message to its job, single and in bursts, beside t
 compose-test: setup ## build the images, bring the stack up, run the DAG through the REST API, take it down
 	@$(LAPTOP) compose-test
 
+.PHONY: images-test
+images-test: setup ## the job images built by Docker, and run as containers against the emulator
+	@$(CLEAN) PYTHONPATH=include:. $(PY) -m benchmarks.images
+
 .PHONY: lock
 lock: setup
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 requirements.txt --group pyproject.toml:dev \
