@@ -18,7 +18,7 @@ _STYLE = (
     "body{font:15px/1.45 system-ui,sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem;color:var(--text);"
     "background:var(--page)}"
     "table{border-collapse:collapse;margin:.5rem 0 1.5rem}td,th{padding:.2rem .8rem;text-align:left;"
-    "border-bottom:1px solid var(--line);overflow-wrap:anywhere}"
+    "border-bottom:1px solid var(--line)}td{overflow-wrap:anywhere}"
     "td.n{text-align:right;font-variant-numeric:tabular-nums}"
     ".fail,.error{color:var(--fail)}.pass{color:var(--pass)}"
     "svg{max-width:100%}svg text{font:12px system-ui,sans-serif;fill:var(--text)}svg rect{fill:var(--bar)}"
