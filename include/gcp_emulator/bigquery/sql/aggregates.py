@@ -13,6 +13,7 @@ from gcp_emulator.bigquery.sql.functions import SCHEMA
 from gcp_emulator.bigquery.sql.known import AGGREGATES, NAVIGATION, NUMBERING
 from gcp_emulator.bigquery.sql.scope import Context
 
+OF_TWO = frozenset({"APPROX_QUANTILES", "CORR", "COVAR_POP", "COVAR_SAMP", "MAX_BY", "MIN_BY"})
 ORDERED = frozenset({"RANK", "DENSE_RANK", "PERCENT_RANK", "CUME_DIST", "NTILE", "LAG", "LEAD"})
 WHOLE = (exp.Literal, exp.Parameter)
 SUMMED = frozenset({"INTEGER", "FLOAT", "NUMERIC", "BIGNUMERIC", "INTERVAL"})
@@ -127,22 +128,15 @@ class Aggregates(ABC):
             raise unsupported(f"{name} with ORDER BY, LIMIT or HAVING")
         if told.respect_nulls:
             raise unsupported(f"{name} with RESPECT NULLS")
-        if told.distinct and "ORDER BY " in over:
-            raise invalid_query("Window ORDER BY is not allowed if DISTINCT is specified")
-        if told.distinct and (" BETWEEN " in over or "PRECEDING" in over):
-            raise invalid_query("Window framing clause is not allowed if DISTINCT is specified")
+        _distinct_over(told, over)
         star = told.arguments and isinstance(told.arguments[0], exp.Star)
         if name == "COUNT" and star:
             return f"count(*){over}"
-        if not told.arguments:
+        if len(told.arguments) != (2 if name in OF_TWO else 1):
             raise invalid_query(f"Number of arguments does not match for aggregate function {name}")
         arguments = [self.expr(each) for each in told.arguments]
-        if name in ("SUM", "AVG"):
-            self.check(
-                rules.of_kinds(f"aggregate function {name}", SUMMED), told.arguments[:1], arguments[:1]
-            )
-        elif name in ("MIN", "MAX"):
-            self.check(rules.comparison(name), told.arguments[:1], arguments[:1])
+        if rule := _rule(name, distinct=told.distinct):
+            self.check(rule, told.arguments[:1], arguments[:1])
         return self._plain(name, told, arguments, over)
 
     def _plain(self, name: str, told: Modifiers, arguments: list[str], over: str) -> str:
@@ -176,13 +170,15 @@ class Aggregates(ABC):
 
     def _quantiles(self, told: Modifiers, first: str) -> str:
         number = told.arguments[1]
-        if told.distinct or not isinstance(number, exp.Literal):
+        if told.distinct or not isinstance(number, exp.Literal) or number.this == "0":
             raise unsupported("APPROX_QUANTILES with DISTINCT or without a constant number")
         count = int(number.this)
         shares = ", ".join(str(each / count) for each in range(count + 1))
         return f"quantile_disc({SCHEMA}.no_nan({first}), [{shares}])"
 
     def _collected(self, name: str, told: Modifiers, over: str) -> str:
+        if not 1 <= len(told.arguments) <= (2 if name == "STRING_AGG" else 1):
+            raise invalid_query(f"Number of arguments does not match for aggregate function {name}")
         first = self.expr(told.arguments[0])
         if name == "ARRAY_AGG":
             self.check(rules.no_array(name), told.arguments[:1], [first])
@@ -262,7 +258,7 @@ class Aggregates(ABC):
             return f'"{base.name}"'
         made = [f'"{base.name}"'] if base else []
         if partition:
-            made.append(f"PARTITION BY {', '.join(self.expr(each) for each in partition)}")
+            made.append(f"PARTITION BY {', '.join(self.checked(rules.apart, partition))}")
         if order:
             made.append(self._ranged(order) if _offset(spec) else self.order(order))
         if spec:
@@ -282,6 +278,24 @@ class Aggregates(ABC):
         return (
             f"{text} {direction or ''}".strip().upper() if isinstance(value, str) else f"{text} {direction}"
         )
+
+
+def _distinct_over(told: Modifiers, over: str) -> None:
+    if told.distinct and "ORDER BY " in over:
+        raise invalid_query("Window ORDER BY is not allowed if DISTINCT is specified")
+    if told.distinct and (" BETWEEN " in over or "PRECEDING" in over):
+        raise invalid_query("Window framing clause is not allowed if DISTINCT is specified")
+
+
+def _rule(name: str, *, distinct: bool) -> Rule | None:
+    """What the first argument's type must be."""
+    if name in ("SUM", "AVG"):
+        return rules.of_kinds(f"aggregate function {name}", SUMMED)
+    if name in ("MIN", "MAX"):
+        return rules.comparison(name)
+    if name == "COUNTIF":
+        return rules.condition("aggregate function COUNTIF")
+    return rules.told_apart if distinct else None
 
 
 def _offset(spec: exp.Expression | None) -> bool:

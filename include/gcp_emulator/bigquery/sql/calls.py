@@ -11,7 +11,7 @@ from gcp_emulator.bigquery.sql.aggregates import Aggregates
 from gcp_emulator.bigquery.sql.coercion import Rule
 from gcp_emulator.bigquery.sql.functions import SCHEMA, parts
 from gcp_emulator.bigquery.sql.functions.strings import groups
-from gcp_emulator.bigquery.sql.known import AGGREGATES, MACRO, NAVIGATION, NUMBERING, PLAIN, SAFE
+from gcp_emulator.bigquery.sql.known import AGGREGATES, MACRO, NAVIGATION, NUMBERING, PLAIN, SAFE, TAKES
 from gcp_emulator.bigquery.types import literal, quoted
 
 COMPARISONS = frozenset(["eq", "ne", "lt", "le", "between", "or_null", "nan_rank"])
@@ -21,9 +21,8 @@ LEAVES = (exp.Literal, exp.Boolean, exp.Null, exp.RawString)
 CALENDAR = re.compile(r"(DATE|DATETIME|TIMESTAMP|TIME)_(ADD|SUB|DIFF|TRUNC)")
 CLOCK = frozenset(["hour", "minute", "second", "millisecond", "microsecond", "date", "time", "datetime"])
 CLOCKED = frozenset({"TIMESTAMP", "DATETIME", "TIME", "INTERVAL"})
-TIMESTAMP = frozenset({"TIMESTAMP"})
+ZONED = frozenset(["DATE", "DATETIME", "TIME", "STRING"])
 OF_DAYS = frozenset({"TIMESTAMP", "DATETIME"})
-MOMENTS = {"UNIX_SECONDS": 0, "UNIX_MILLIS": 0, "UNIX_MICROS": 0, "FORMAT_TIMESTAMP": 1}
 OVERFLOWN = frozenset(["DAY", "WEEK", "MONTH", "QUARTER", "YEAR"])
 
 
@@ -80,10 +79,12 @@ class Calls(Aggregates):
             raise invalid_query(f"Number of arguments does not match for function {name}")
         if any(isinstance(each, exp.Kwarg | exp.Order | exp.Distinct) for each in node.expressions):
             raise unsupported(f"the function {name} with named arguments or modifiers")
-        rule = rules.of_kinds(f"function {name}", TIMESTAMP) if name in MOMENTS else None
-        return self.macro(
-            MACRO.get(name, name.lower()), node.expressions, rule=rule, of=[MOMENTS.get(name, 0)]
-        )
+        macro = MACRO.get(name, name.lower())
+        if name in ZONED and len(node.expressions) == 2:
+            return self.macro(macro, node.expressions, rule=rules.zoned(f"function {name}"))
+        place, kinds = TAKES.get(name, (0, frozenset()))
+        rule = rules.of_kinds(f"function {name}", kinds) if kinds else None
+        return self.macro(macro, node.expressions, rule=rule, of=[place])
 
     def _safefunc(self, node: exp.Expression) -> str:
         call = node.this
@@ -109,7 +110,8 @@ class Calls(Aggregates):
             mode = each.expression.this.lower()
         if mode not in ("exact", "round"):
             raise invalid_query(f"Invalid wide_number_mode: {mode}")
-        return self.macro("parse_json", [text], literal(mode))
+        rule = rules.of_kinds("function PARSE_JSON", frozenset({"STRING"}))
+        return self.macro("parse_json", [text], literal(mode), rule=rule)
 
     # Conditions
 
@@ -244,6 +246,8 @@ class Calls(Aggregates):
             rule = rules.of_kinds(f"function {name}, of a part of a day,", OF_DAYS)
         if verb == "TRUNC":
             macro = f"trunc_{self.part(arguments[1], parts.TRUNC)}"
+            if len(arguments) == 3:
+                return self.macro(macro, [arguments[0], arguments[2]], rule=rules.zoned(f"function {name}"))
             return self.macro(macro, [arguments[0], *arguments[2:]], rule=rule, of=[0])
         if verb == "DIFF":
             part = self.part(arguments[2], parts.TRUNC)
@@ -300,8 +304,12 @@ class Calls(Aggregates):
         if isinstance(source, exp.AtTimeZone):
             source, zone = source.this, [source.args["zone"]]
         part = self.part(node.this, parts.EXTRACT)
+        if zone:
+            return self.macro(
+                f"extract_{part}", [source, *zone], rule=rules.zoned("EXTRACT with AT TIME ZONE")
+            )
         rule = rules.of_kinds(f"EXTRACT of {part.upper()}", CLOCKED) if part in CLOCK else None
-        return self.macro(f"extract_{part}", [source, *zone], rule=rule, of=[0])
+        return self.macro(f"extract_{part}", [source], rule=rule)
 
     def _currentdate(self, node: exp.Expression) -> str:
         return f"{SCHEMA}.current_date()"

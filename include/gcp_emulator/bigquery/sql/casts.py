@@ -9,8 +9,6 @@ from gcp_emulator.bigquery.sql import datatypes, rules
 from gcp_emulator.bigquery.sql.calls import Calls
 from gcp_emulator.bigquery.types import literal
 
-INTEGER = frozenset({"INTEGER"})
-
 
 class Casts(Calls):
     """Compiles what makes a value of a type."""
@@ -108,8 +106,7 @@ class Casts(Calls):
             return self.macro("json_item", [node.this, index])
         start = node.args.get("offset") or 0
         macro = "safe_at" if node.args.get("safe") else "at"
-        rule = rules.of_kinds("operator []", INTEGER)
-        return self.macro(macro, [node.this, index], f"CAST({start} AS BIGINT)", rule=rule, of=[1])
+        return self.macro(macro, [node.this, index], f"CAST({start} AS BIGINT)", rule=rules.indexed)
 
     @abstractmethod
     def query(self, node: exp.Expression) -> str:

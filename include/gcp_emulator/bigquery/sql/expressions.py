@@ -54,7 +54,8 @@ class Expressions(Casts):
             self._no_text(node)
             if mixed := self._mixed(node):
                 return mixed
-            return self.macro(BINARY[kind], [node.this, node.expression])
+            rule = rules.subtracted if kind is exp.Sub else None
+            return self.macro(BINARY[kind], [node.this, node.expression], rule=rule)
         if kind in COMPARED:
             macro, swapped = COMPARED[kind]
             return self._compared(node, macro, swapped=swapped)
@@ -259,7 +260,11 @@ class Expressions(Casts):
         return f"xor({self.expr(node.this)}, {self.expr(node.expression)})"
 
     def _is(self, node: exp.Expression) -> str:
-        return f"({self.expr(node.this)} IS {self.expr(node.expression)})"
+        if isinstance(node.expression, exp.Boolean):
+            (text,) = self.checked(rules.condition("operator IS"), [node.this])
+        else:
+            text = self.expr(node.this)
+        return f"({text} IS {self.expr(node.expression)})"
 
     def _nullsafeneq(self, node: exp.Expression) -> str:
         left, right = self.checked(DISTINCT, [node.this, node.expression])

@@ -56,6 +56,17 @@ MACRO: Mapping[str, str] = {
     "TIME": "time_of",
 }
 
+_TIMESTAMP, _ARRAY, _JSON = frozenset({"TIMESTAMP"}), frozenset({"ARRAY"}), frozenset({"JSON"})
+# The place and the types of an argument that DuckDB would coerce from more
+TAKES: Mapping[str, tuple[int, frozenset[str]]] = {
+    "UNIX_SECONDS": (0, _TIMESTAMP), "UNIX_MILLIS": (0, _TIMESTAMP), "UNIX_MICROS": (0, _TIMESTAMP),
+    "FORMAT_TIMESTAMP": (1, _TIMESTAMP), "TIME": (0, frozenset({"INTEGER", "TIMESTAMP", "DATETIME", "TIME"})),
+    "ARRAY_LENGTH": (0, _ARRAY), "ARRAY_REVERSE": (0, _ARRAY), "ARRAY_FIRST": (0, _ARRAY), "ARRAY_LAST": (0, _ARRAY),
+    "INT64": (0, _JSON), "FLOAT64": (0, _JSON), "BOOL": (0, _JSON), "JSON_TYPE": (0, _JSON), "LAX_INT64": (0, _JSON),
+    "LAX_FLOAT64": (0, _JSON), "LAX_BOOL": (0, _JSON), "LAX_STRING": (0, _JSON),
+    "STRING": (0, frozenset({"JSON", "DATE", "DATETIME", "TIME", "TIMESTAMP"})),
+}  # fmt: skip
+
 # Under SAFE. a failing function gives NULL: these have a way to, or cannot fail.
 SAFE: Mapping[str, str] = {"PARSE_JSON": "safe_parse_json"}
 

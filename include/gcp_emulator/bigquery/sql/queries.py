@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import duckdb
 from sqlglot import exp
 
-from gcp_emulator.bigquery.errors import unsupported
+from gcp_emulator.bigquery.errors import invalid_query, unsupported
 from gcp_emulator.bigquery.sql import checks, rules
 from gcp_emulator.bigquery.sql.calls import COLUMN
 from gcp_emulator.bigquery.sql.functions import SCHEMA
@@ -148,6 +148,10 @@ class Compiler(Tables):
         return made
 
     def _count(self, node: exp.Expression) -> str:
+        if isinstance(node, exp.Literal) and not node.is_int:
+            raise invalid_query(
+                f"Syntax error: Expected an integer in LIMIT or OFFSET but got {node.sql('bigquery')}"
+            )
         return str(node.this) if isinstance(node, exp.Literal) else self.expr(node)
 
     def _ordered(self, node: exp.Expression, within: list[str] | None) -> str:

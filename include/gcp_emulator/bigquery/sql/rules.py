@@ -141,6 +141,47 @@ def concatenated(operands: Sequence[Operand]) -> None:
         raise invalid_query(f"No matching signature for function CONCAT for argument types: {told(operands)}")
 
 
+def zoned(name: str) -> Rule:
+    """A TIMESTAMP beside a time zone."""
+
+    def rule(operands: Sequence[Operand]) -> None:
+        moment, zone = operands
+        if zone.kind in ("", "STRING") and moment.kind not in ("", "TIMESTAMP") and moment.written is None:
+            raise invalid_query(f"No matching signature for {name} for argument types: {told(operands)}")
+
+    return rule
+
+
+def indexed(operands: Sequence[Operand]) -> None:
+    """An array or a JSON, and a place in it."""
+    array, index = operands
+    if array.kind not in ("", "ARRAY", "JSON") or index.kind not in ("", "INTEGER"):
+        raise invalid_query(f"No matching signature for operator [] for argument types: {told(operands)}")
+
+
+def subtracted(operands: Sequence[Operand]) -> None:
+    """Moments have a distance only from moments of their own type."""
+    kinds = {each.kind for each in operands}
+    if len(kinds) > 1 and kinds <= MOMENTS | {"DATE", "TIME"} and "" not in kinds:
+        raise invalid_query(f"No matching signature for operator - for argument types: {told(operands)}")
+
+
+def apart(operands: Sequence[Operand]) -> None:
+    """PARTITION BY's."""
+    for each in operands:
+        if each.kind in ("JSON", "ARRAY", "FLOAT"):
+            raise invalid_query(f"Partitioning by expressions of type {each.told} is not allowed")
+
+
+def told_apart(operands: Sequence[Operand]) -> None:
+    """An aggregate's with DISTINCT."""
+    for each in operands:
+        if each.kind in ("JSON", "ARRAY"):
+            raise invalid_query(
+                f"Aggregate functions with DISTINCT cannot be used with arguments of type {each.told}"
+            )
+
+
 def sorted_by(operands: Sequence[Operand]) -> None:
     """ORDER BY's keys."""
     for each in operands:

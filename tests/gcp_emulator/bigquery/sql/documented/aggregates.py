@@ -65,6 +65,12 @@ WRONG: list[tuple[str, str]] = [
         "aggregate function SUM for argument types: STRING",
     ),
     ("(SELECT STRING_AGG(x) FROM UNNEST([1]) AS x)", "No matching signature for STRING_AGG"),
+    ("(SELECT COUNTIF(x) FROM UNNEST([1]) AS x)", "aggregate function COUNTIF for argument types: INT64"),
+    (
+        "(SELECT SUM(x, 1) FROM UNNEST([1]) AS x)",
+        "Number of arguments does not match for aggregate function SUM",
+    ),
+    ("(SELECT COUNT(DISTINCT x, 1) FROM UNNEST([1]) AS x)", "Number of arguments does not match"),
     (
         "(SELECT ARRAY_AGG([x]) FROM UNNEST([1]) AS x)",
         "must not be an array type but was ARRAY<INT64>",

@@ -190,6 +190,17 @@ WRONG: list[tuple[str, str]] = [
     ("EXTRACT(HOUR FROM DATE '2020-01-01')", "No matching signature for EXTRACT of HOUR"),
     ("UNIX_SECONDS(DATE '2020-01-01')", "No matching signature for function UNIX_SECONDS"),
     (
+        "DATE(DATE '2020-01-01', 'UTC')",
+        "No matching signature for function DATE for argument types: DATE, STRING",
+    ),
+    ("STRING(DATE '2020-01-01', 'UTC')", "No matching signature for function STRING"),
+    ("TIME(DATE '2020-01-01')", "No matching signature for function TIME for argument types: DATE"),
+    (
+        "EXTRACT(YEAR FROM DATE '2020-01-01' AT TIME ZONE 'UTC')",
+        "No matching signature for EXTRACT with AT TIME ZONE",
+    ),
+    ("DATE_TRUNC(DATE '2020-01-01', MONTH, 'UTC')", "No matching signature for function DATE_TRUNC"),
+    (
         "FORMAT_TIMESTAMP('%Y', DATETIME '2020-01-01 00:00:00')",
         "No matching signature for function FORMAT_TIMESTAMP",
     ),
