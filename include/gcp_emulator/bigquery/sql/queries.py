@@ -8,8 +8,8 @@ from sqlglot import exp
 
 from gcp_emulator.bigquery.errors import invalid_query, unsupported
 from gcp_emulator.bigquery.sql import checks, rules
-from gcp_emulator.bigquery.sql.calls import COLUMN
 from gcp_emulator.bigquery.sql.functions import SCHEMA
+from gcp_emulator.bigquery.sql.macros import COLUMN
 from gcp_emulator.bigquery.sql.scope import Context, Scope
 from gcp_emulator.bigquery.sql.tables import Tables
 from gcp_emulator.bigquery.types import quoted
