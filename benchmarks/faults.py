@@ -147,7 +147,7 @@ SURROUNDINGS = (
     Fault(
         "BigQuery is away while tables are made",
         "container, exit code 5",
-        r"BigQuery has not answered for 5 s in project local-project .*Run again when it does",
+        r"\[dependency_down\]: BigQuery is away or refuses \(exit code 5\).*Wait until it answers",
         template=(
             "    GCP_PROJECT_ID:",
             f"    BIGQUERY_EMULATOR_HOST: http://{_refused()}\n    BIGQUERY_AWAY_S: '5'\n    GCP_PROJECT_ID:",

@@ -29,7 +29,7 @@ as in `dog_breeds_local`.
 |---|---|
 | checks failed (exit code 6) | read the report, and the rows in `breeds_quarantine`; readers' tables are as they were |
 | the raw table is missing or too old (4) | run `dog_breeds_ingestion`; it may be 15 days old |
-| BigQuery is away or refuses (5) | check rights and quota of the job's service account |
+| BigQuery is away or refuses (5) | wait until it answers, or check rights and quota of the job's service account |
 | the settings of the tables' job are wrong (3) | the log names the variable |
 | unknown param | start the run with the params of this form only |
 """

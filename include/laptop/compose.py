@@ -73,7 +73,9 @@ class Tested:
             kind, page = answer.headers["Content-Type"], answer.read()
         if b"<h2>Rows</h2>" not in page:
             raise SystemExit(f"compose-test: {link} is no report:\n{page[:2000]!r}")
-        self._progress.say(f"report: HTTP {answer.status}, {kind}, {len(page)} bytes: {link}")
+        self._progress.say(
+            f"the task's link Report leads there: HTTP {answer.status}, {kind}, {len(page)} bytes"
+        )
 
     def _follow(self, dag_id: str, run_id: str, task_id: str) -> None:
         state = self._api.follow(dag_id, run_id, self._progress)
