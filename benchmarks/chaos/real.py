@@ -115,6 +115,7 @@ class RealAirflow:
     died: int = 0
     over: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
+    stretch: float = field(default_factory=stretched)
 
     # its tasks
 
@@ -213,7 +214,7 @@ class RealAirflow:
 
     def ready(self, kind: str) -> bool:
         """Whether a kind has had the time to come back since it was struck last."""
-        return time.monotonic() > self.restarted.get(kind, 0.0) + ALIVE_S
+        return time.monotonic() > self.restarted.get(kind, 0.0) + ALIVE_S * self.stretch
 
     def tend(self) -> None:
         """Replace what has ended by itself."""

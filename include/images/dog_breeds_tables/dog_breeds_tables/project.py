@@ -100,7 +100,7 @@ def judged(checks: Iterable[Check], quarantine: str) -> None:
     if failed:
         named = ", ".join(f"{check.name} ({check.refused})" for check in failed)
         raise ChecksFailed(
-            f"{len(failed)} checks failed: {named}. The rows lie in {quarantine} with their reasons; "
+            f"{len(failed)} of the checks failed: {named}. The rows lie in {quarantine} with their reasons; "
             "dim_breeds and breed_temperaments are as they were"
         )
 
