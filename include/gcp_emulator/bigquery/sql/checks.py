@@ -53,6 +53,7 @@ class Checks:
     """Those of one SELECT so far."""
 
     found: list[Check | Inner] = field(default_factory=list)
+    unbound: list[duckdb.Error] = field(default_factory=list)  # what DuckDB said of those it could not bind
 
     def add(self, rule: Rule, nodes: Sequence[exp.Expression], texts: Sequence[str]) -> None:
         if texts:
@@ -69,22 +70,22 @@ class Checks:
             if not checks:
                 continue
             tail = f"{source}{group if grouped else ''}"
-            if not _asked(cursor, ctes, checks, tail):
+            if _asked(cursor, ctes, checks, tail):
                 if last:
-                    for each in checks:
-                        _asked(cursor, ctes, (each,), tail)
+                    self.unbound += filter(None, (_asked(cursor, ctes, (each,), tail) for each in checks))
                 else:
                     left.append(Inner(checks, (f"(SELECT {_struct(checks)}{tail})",)))
         return left
 
 
-def _asked(cursor: duckdb.DuckDBPyConnection, ctes: str, checks: Pending, tail: str) -> bool:
+def _asked(cursor: duckdb.DuckDBPyConnection, ctes: str, checks: Pending, tail: str) -> duckdb.Error | None:
+    """What DuckDB says if it cannot bind them."""
     try:
         (kind,) = cursor.sql(f"{ctes}SELECT {_struct(checks)}{tail}").types
-    except duckdb.Error:
-        return False
+    except duckdb.Error as error:
+        return error
     _judged(checks, kind)
-    return True
+    return None
 
 
 def _struct(checks: Pending) -> str:

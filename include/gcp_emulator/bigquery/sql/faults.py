@@ -1,7 +1,7 @@
 """What DuckDB says of a translated statement, in BigQuery's words."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gcp_emulator.bigquery import errors
 from gcp_emulator.json_api import Refusal
@@ -18,8 +18,12 @@ NO_COLUMN = re.compile(
 GROUPED = re.compile(r'column "?([^"\s]+)"? must appear in the GROUP BY clause')
 
 
-def from_duckdb(error: Exception, places: Mapping[str, tuple[int, int]] | None = None) -> Refusal:
-    """`places` tells line and column of the names in the statement."""
+def from_duckdb(
+    error: Exception,
+    places: Mapping[str, tuple[int, int]] | None = None,
+    unbound: Sequence[Exception] = (),
+) -> Refusal:
+    """`places` tells line and column of the names in the statement, `unbound` what was said of its parts."""
     text = str(error)
     if found := OURS.search(text):
         return errors.invalid_query(found[1])
@@ -38,8 +42,18 @@ def from_duckdb(error: Exception, places: Mapping[str, tuple[int, int]] | None =
     if "More than one row returned by a subquery" in text:
         return errors.invalid_query("Scalar subquery produced more than one element")
     if found := re.search(r'Macro "?(\w+)"?\(\) (?:does not support|has multiple overloads)', text):
-        return errors.invalid_query(f"No matching signature for {_function(found[1])}")
+        return _unmatched(found[1], places, unbound)
     return errors.from_duckdb(error)
+
+
+def _unmatched(
+    macro: str, places: Mapping[str, tuple[int, int]] | None, unbound: Sequence[Exception]
+) -> Refusal:
+    """For a macro that takes no such arguments; where one is a name that is missing, it does not say so."""
+    missing = next((part for part in unbound if NO_COLUMN.search(str(part))), None)
+    if missing is not None:
+        return from_duckdb(missing, places)
+    return errors.invalid_query(f"No matching signature for {_function(macro)}")
 
 
 def _function(macro: str) -> str:

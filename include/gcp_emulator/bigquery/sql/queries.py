@@ -106,6 +106,7 @@ class Compiler(Tables):
             left = found.settle(self.context.cursor, self._stubs(), source, group, last=around is None)
             if around:
                 around.checks.found += left
+            self.context.unbound += found.unbound
         found.found.clear()
 
     def _set(self, node: exp.SetOperation) -> str:
@@ -129,7 +130,13 @@ class Compiler(Tables):
 
     def _around(self, made: str, node: exp.Expression) -> str:
         """A whole query with its ORDER BY, whose keys are names or numbers of the columns that it gives."""
-        if node.args.get("order"):
+        if order := node.args.get("order"):
+            given = {name.lower() for name in self.given(made)}
+            for key in [item.this for item in order.expressions] if given else ():
+                if isinstance(key, exp.Column) and key.name.lower() not in given:
+                    raise invalid_query(
+                        f"Unrecognized name: {key.name} (which is not visible in this ORDER BY)"
+                    )
             made = f"SELECT * FROM ({made})"
         return made + self._tail(node, within=None)
 

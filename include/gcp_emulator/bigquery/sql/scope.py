@@ -36,6 +36,7 @@ class Context:
     stubs: dict[str, str] = field(default_factory=dict)  # CTE -> a query of its columns, for checks
     recursive: list[str] = field(default_factory=list)  # CTEs that are being compiled
     checks: Checks = field(default_factory=Checks)  # of expressions outside of any SELECT
+    unbound: list[duckdb.Error] = field(default_factory=list)  # of checks
 
     @property
     def cursor(self) -> duckdb.DuckDBPyConnection | None:

@@ -38,7 +38,7 @@ def translate(statement: Statement, names: Names) -> Translation:
         made = _translated(dialect.parsed(text), text, context)
         Compiler(context).settle(None)
     except duckdb.Error as error:
-        raise from_duckdb(error, context.places) from error
+        raise from_duckdb(error, context.places, context.unbound) from error
     references = tuple(dict.fromkeys(context.references))
     return replace(made, references=references, text=statement.text)
 
