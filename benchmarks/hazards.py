@@ -11,6 +11,7 @@ import argparse
 import json
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -48,6 +49,7 @@ def judged(here: World, hazard: Hazard) -> list[Verdict]:
     here.stack.progress.say(f"hazard: {hazard.name}")
     runs = hazard.begin(here, [way for way, _ in hazard.cases])
     before = [(run, here.task(run)[2]) for run in runs if not run.deferred]
+    since = time.time()
     hazard.strike(here, runs)
     for run, (_, action) in zip(runs, hazard.cases, strict=True):
         here.act(run, action)
@@ -66,15 +68,18 @@ def judged(here: World, hazard: Hazard) -> list[Verdict]:
         lambda: not any(left_behind(*each) for each in before), "processes of tries that are over end"
     )
     here.stack.progress.wait(after(QUIET_S), "nothing else is cancelled", QUIET_S + 5)
-    verdicts = [_verdict(here, hazard, run, case) for run, case in zip(runs, hazard.cases, strict=True)]
+    verdicts = [
+        _verdict(here, hazard, run, case, since) for run, case in zip(runs, hazard.cases, strict=True)
+    ]
     here.clean(runs)
     return verdicts
 
 
-def _verdict(here: World, hazard: Hazard, run: Run, case: Case) -> Verdict:
+def _verdict(here: World, hazard: Hazard, run: Run, case: Case, since: float) -> Verdict:
     jobs, wants = here.named_jobs().get(run.run_id, []), hazard.expected(case)
     has, well = [state for _, state in jobs], _well(here, run)
-    soon = list(prompts(here.told, here.cloud.cancels(), [name for name, _ in jobs])) if hazard.timed else []
+    names, cancels = [name for name, _ in jobs], here.cloud.cancels()
+    soon = list(prompts(here.told, cancels, names, since)) if hazard.timed else []
     return Verdict(
         hazard.name,
         run.way,

@@ -19,21 +19,22 @@ class Prompt:
     known_s: float
 
 
-def prompts(told: Path, cancels: Mapping[str, float], jobs: Sequence[str]) -> Iterator[Prompt]:
+def prompts(told: Path, cancels: Mapping[str, float], jobs: Sequence[str], since: float) -> Iterator[Prompt]:
     """Give how soon each of these jobs was cancelled that was.
 
     :param told: what the processes of Airflow told
     :param cancels: epoch seconds of each job's first cancel call
+    :param since: epoch seconds before which nothing was a reason: a busy Airflow ends tries as it begins them
     """
     lines = [json.loads(line) for line in told.read_text().splitlines()] if told.exists() else []
     for job in jobs:
-        before = [each for each in lines if each["job"] == job and each["at"] <= cancels.get(job, 0)]
+        until = cancels.get(job, 0.0)
+        before = [each for each in lines if each["job"] == job and since <= each["at"] <= until]
         if not before:
             continue
-        at = cancels[job]
         first = min(each["at"] for each in before)
         knew = min((each["at"] for each in before if each["kind"] == "knows"), default=first)
-        yield Prompt(round(at - first, 2), round(at - knew, 2))
+        yield Prompt(round(until - first, 2), round(until - knew, 2))
 
 
 def spread(of: Sequence[float]) -> dict[str, Any]:

@@ -292,4 +292,7 @@ def world(progress: Progress) -> Iterator[World]:
         stack.start_all()
         here = World(stack, cloud, told)
         ending.callback(here.end_by_hand)
+        here.clean(
+            here.begin(["batch_sync"])
+        )  # the API server is slow with its first answers, a crowd would be lost
         yield here
