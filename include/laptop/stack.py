@@ -56,8 +56,11 @@ class Stack:
         return self.compose("collecting logs", "logs", "--no-color", timeout_s=60)
 
     def inside(self, service: str, *command: str) -> str:
-        """What a command prints that runs in a running service."""
+        """What a command prints that runs in a running service; ChildFailed with what it said when it fails."""
         argv = ["docker", "compose", "exec", "-T", service, *command]
-        return subprocess.run(
-            argv, env=self._env, cwd=ROOT, check=True, capture_output=True, text=True
-        ).stdout
+        done = subprocess.run(argv, env=self._env, cwd=ROOT, capture_output=True, text=True)
+        if done.returncode != 0:
+            log = self._logs / f"{service}-{command[0]}.log"
+            log.write_text(done.stdout + done.stderr)
+            raise ChildFailed(f"{' '.join(command)} in {service}", log, done.returncode)
+        return done.stdout

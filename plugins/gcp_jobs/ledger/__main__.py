@@ -15,6 +15,7 @@ from gcp_jobs.ledger.ledger import Ledger
 from gcp_jobs.ledger.schema import HEAD
 from gcp_jobs.ledger.upgrade import upgrade
 
+PATIENCE_S = 30.0  # whoever asks by hand has no job that waits for the answer
 COLUMNS = ("entry", "state", "class", "dag / run / task", "try", "run", "created", "seconds")
 Row = dict[str, Any]
 
@@ -42,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 file=sys.stderr,
             )
             return 1
+        here = here.patient(PATIENCE_S)
         if asked.command == "upgrade":
             return _upgrade(here)
         code = _list(here, asked) if asked.command == "list" else _show(here, asked.run)

@@ -36,6 +36,10 @@ class Ledger:
     def __str__(self) -> str:
         return self.engine.url.render_as_string(hide_password=True)
 
+    def patient(self, seconds: float) -> "Ledger":
+        """Give the same for somebody who would rather wait, whatever others met a moment ago."""
+        return Ledger(self.engine, patience_s=seconds)
+
     @property
     def embedded(self) -> bool:
         """Whether it is a file of this machine."""

@@ -154,6 +154,14 @@ def test_the_circuit_closes_after_its_rest_and_after_an_answer(tmp_path: Path) -
     assert not others.rests_s
 
 
+def test_whoever_asks_by_hand_is_answered_though_tasks_were_not_a_moment_ago(ledger: Ledger) -> None:
+    ledger.write([run()])
+    ledger.circuit.failed()
+    with pytest.raises(LedgerUnavailable, match="a moment ago"):
+        ledger.read(queries.newest())
+    assert len(ledger.patient(30).read(queries.newest())) == 1
+
+
 def test_what_the_next_parts_ask_for(ledger: Ledger) -> None:
     over: dict[str, Any] = {"state": JobState.FAILED, "ended_at": NOW, "machine_type": "e2-small"}
     spent = Attempt("dead", 1, 4, failure_class="stock_out", action=Action.DEAD_LETTER, ended_at=NOW)
