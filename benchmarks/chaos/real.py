@@ -34,7 +34,7 @@ from laptop.progress import Progress
 
 WAYS = ("batch_deferred", "run_deferred", "batch_sync", "run_sync")
 OVER = ("success", "failed")
-LONG_S, SHORT_S, QUICK_S = 600.0, (6.0, 12.0), (2.0, 4.0)
+LONG_S, SHORT_S = 600.0, (6.0, 12.0)
 HEARTBEAT_S = 20
 ALIVE_S = 14.0  # until a component that was started again does its work
 ROLES = {SCHEDULER: "worker", TRIGGERER: "triggerer"}
@@ -132,20 +132,23 @@ class RealAirflow:
         deferred: bool | None = None,
         act: bool | None = None,
         bad: bool | None = None,
-        quick: bool = False,
+        seconds: tuple[float, float] = SHORT_S,
     ) -> None:
-        """Plan a DAG run; it is begun as soon as the API answers. What is not given is drawn; `quick`: a short job."""
+        """Plan a DAG run; it is begun as soon as the API answers. What is not given is drawn.
+
+        :param seconds: how long its job lasts, at least and at most
+        """
         waits = self.dice.random() < 0.6 if deferred is None else deferred
         way = f"{backend or self.dice.choice(('batch', 'run'))}_{'deferred' if waits else 'sync'}"
         acts = self.dice.random() < 0.3 if act is None else act
         fails = self.dice.random() < 0.15 if bad is None else bad
         done = self.dice.choice((Act.FAIL, Act.CLEAR, Act.SUCCEED)) if acts else Act.NOTHING
-        self._plan(number, way, done, bad=fails and not acts, short=QUICK_S if quick else SHORT_S)
+        self._plan(number, way, done, bad=fails and not acts, lasts=seconds)
 
     def _plan(
-        self, number: int, way: str, act: Act, *, bad: bool, short: tuple[float, float] = SHORT_S
+        self, number: int, way: str, act: Act, *, bad: bool, lasts: tuple[float, float] = SHORT_S
     ) -> None:
-        seconds = LONG_S if act is not Act.NOTHING else self.dice.uniform(*short)
+        seconds = LONG_S if act is not Act.NOTHING else self.dice.uniform(*lasts)
         case = Case(way, f"run-{number}", seconds, 127 if bad else 0, act)
         with self.lock:
             self.cases[case.dag_id, case.run_id] = case
