@@ -1,6 +1,8 @@
 """Which database the ledger is: an Airflow connection, or on a laptop a SQLite file in Airflow's home."""
 
 import logging
+import sqlite3
+import time
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 FILE = "gcp_jobs_ledger.db"
 FILE_PATIENCE_S = 5.0
 LOCK_S = 10.0
+BUSY_S = 0.02
 log = logging.getLogger(__name__)
 
 # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS; a connection's other extras are hooks'
@@ -79,8 +82,21 @@ def engine_of(url: "sa.URL") -> "sa.Engine":
 
 def _on_sqlite_connect(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # Python's driver would begin transactions of its own, and too late
-    connection.execute("PRAGMA journal_mode=WAL")
+    _write_ahead(connection)
     connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Set the mode; while others open the same new file SQLite refuses that at once, whatever its time-out says."""
+    until = time.monotonic() + LOCK_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(BUSY_S)
 
 
 def _on_sqlite_begin(connection: "sa.Connection") -> None:

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import sqlalchemy as sa
 from alembic import command
@@ -9,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from gcp_jobs.ledger.connection import open_ledger
+from gcp_jobs.ledger.connection import engine_of, open_ledger
 from gcp_jobs.ledger.ledger import Ledger
 from gcp_jobs.ledger.schema import HEAD, VERSION_TABLE, metadata
 from gcp_jobs.ledger.upgrade import scripts, upgrade, version
@@ -37,6 +38,21 @@ def test_the_embedded_ledger_needs_no_command(tmp_path: Path) -> None:
     ]
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda here: here.write([run()]), ledgers)) == [[]] * 4
+
+
+def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
+    """SQLite does not wait for whoever changes the mode of a new file; some of twelve found it locked."""
+    together = Barrier(12)
+
+    def opened(url: sa.URL) -> None:
+        together.wait(30)
+        with engine_of(url).begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS x (y)")
+
+    with ThreadPoolExecutor(12) as pool:
+        for number in range(20):
+            url = sa.URL.create("sqlite", database=str(tmp_path / f"{number}.db"))
+            assert list(pool.map(opened, [url] * 12)) == [None] * 12
 
 
 def test_it_goes_back_and_forth(ledger: Ledger) -> None:
