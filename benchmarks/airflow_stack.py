@@ -30,6 +30,7 @@ from laptop.progress import Progress
 API, SCHEDULER, PARSER, TRIGGERER = "api-server", "scheduler", "dag-processor", "triggerer"
 NO_LOG_SERVER = ("--skip-serve-logs",)  # the API server reads logs from the folder
 OPTIONS: Mapping[str, Sequence[str]] = {SCHEDULER: NO_LOG_SERVER, TRIGGERER: NO_LOG_SERVER}
+KEPT = "kept"
 STOP_S = 20.0
 START_S = 180.0
 NOTHING_LASTS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300")
@@ -244,10 +245,16 @@ class AirflowStack:
 
 @contextmanager
 def own_place(what: str) -> Iterator[Place]:
-    """A folder for one run of one process; it stays where the run fails, for its logs."""
+    """A folder for one run of one process; it stays where the run fails, or `keep` was called, for its logs."""
     place = Place.of(f"{what}-{os.getpid()}", STATE)
     yield place
-    shutil.rmtree(place.state)
+    if not (place.state / KEPT).exists():
+        shutil.rmtree(place.state)
+
+
+def keep(place: Place) -> None:
+    """Have a run's folder stay."""
+    (place.state / KEPT).touch()
 
 
 @contextmanager

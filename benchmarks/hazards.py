@@ -23,6 +23,7 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
+from benchmarks.airflow_stack import keep  # noqa: E402
 from benchmarks.hazards_cases import HAZARDS, Case, Hazard  # noqa: E402
 from benchmarks.hazards_prompt import Prompt, prompts, summary  # noqa: E402
 from benchmarks.hazards_world import QUIET_S, Run, World, after, world  # noqa: E402
@@ -120,6 +121,9 @@ def run(names: Sequence[str], progress: Progress) -> list[Verdict]:
                 found += judged(here, HAZARDS[name])
             except TimeoutError as error:
                 found += failed(HAZARDS[name], error)
+        if not all(each.ok for each in found):
+            keep(here.stack.place)
+            progress.say(f"what it left stays in {here.stack.place.state}")
     return found
 
 

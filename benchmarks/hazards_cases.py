@@ -8,6 +8,7 @@ from benchmarks.airflow_stack import SCHEDULER, TRIGGERER
 from benchmarks.hazards_world import PATIENCE_S, QUIET_S, Run, World, after
 
 API_AWAY_S = 180.0
+SOON_S = 30.0
 Case = tuple[str, str]  # which DAG, and what the user does: "" is nothing
 EXPECTED = {
     "": ["GOING"],
@@ -105,6 +106,31 @@ def _stall_and_kill(here: World, runs: Sequence[Run]) -> None:
     _stall(here, runs)
 
 
+def _nobody(here: World, runs: Sequence[Run]) -> None:
+    """Neither a worker nor a triggerer lives; a killed worker's task waits for its next try."""
+    here.kill(TRIGGERER, alone=False)
+    _workers_killed(here, runs)
+
+    def given_up(run: Run) -> bool:
+        return run.deferred or here.task(run)[0] == "up_for_retry"
+
+    here.stack.wait(
+        lambda: all(map(given_up, runs)), "killed workers' tasks are to be tried again", PATIENCE_S
+    )
+
+
+def _triggerer_again(here: World, runs: Sequence[Run]) -> None:
+    """Nothing that waits for a job begins again before the jobs' fate is sealed."""
+
+    def ended(run: Run) -> bool:
+        return here.jobs().get(run.run_id) == ["CANCELLED"]
+
+    here.stack.wait(
+        lambda: all(ended(run) for run in runs if not run.way.endswith("kept")), "jobs end", SOON_S
+    )
+    here.another(TRIGGERER)
+
+
 def _tried_again(here: World, runs: Sequence[Run]) -> None:
     """Wait for the next try of each task that nobody ended."""
 
@@ -167,7 +193,8 @@ def every(*ways: str) -> tuple[Case, ...]:
     return tuple((f"{backend}_{way}", "") for way in ways for backend in ("batch", "run"))
 
 
-ENDED_BY_USERS = ("failed", "success", "run failed", "clear")
+MARKS = ("failed", "success", "run failed")
+ENDED_BY_USERS = (*MARKS, "clear")
 HAZARDS = {
     "user": Hazard("no fault", (*each(*ENDED_BY_USERS), ("batch_kept", "failed")), timed=True),
     "user-run": Hazard("no fault", (*each(*ENDED_BY_USERS, ways=("run_deferred", "run_sync")), ("run_kept", "failed")),
@@ -185,6 +212,10 @@ HAZARDS = {
     "evict": Hazard("workers evicted", each("", ways=SYNC), _evicted, _tried_again),
     "worker": Hazard("workers killed", each("", ways=SYNC), _workers_killed, _tried_again),
     "last": Hazard("no try left", every("last_sync", "mapped_last_sync"), _workers_killed, _tried_again),
+    "nobody": Hazard("nobody waits any more", (*each(*MARKS, ways=("batch_deferred", "run_late_sync")),
+                                               *each("failed", ways=("run_deferred", "batch_kept")),
+                                               *each("run failed", ways=("batch_late_sync",))),
+                     _nobody, _triggerer_again),
     "api": Hazard(f"API away for {API_AWAY_S:.0f} s", (*each("", ways=ALL), *every("ends_deferred", "ends_sync")),
                   _api_away, _waited_for_again),
     "quick": Hazard("triggerer stalls (B)", (*each("", "clear", "failed", ways=("batch_deferred",)),

@@ -18,6 +18,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "sync": {},
     "last_sync": LAST,
     "mapped_last_sync": LAST,
+    "late_sync": {"retry_delay": timedelta(hours=1)},
     "kept": {"cancel_on_kill": False},
     "ends_deferred": {},
     "ends_sync": {},

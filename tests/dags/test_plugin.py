@@ -22,6 +22,7 @@ print(json.dumps({
     "plugins": len(found),
     "errors": errors,
     "links": sorted(str(link.name) for link in found[0].operator_extra_links) if found else [],
+    "listeners": [type(each).__name__ for each in found[0].listeners] if found else [],
     "operator": operator.__module__,
     "trigger": trigger.__module__,
     "where": sys.modules["gcp_jobs"].__file__,
@@ -47,6 +48,7 @@ def test_the_plugins_folder_loads_once_and_nothing_twice(tmp_path: Path) -> None
     assert found["plugins"] == 1
     assert found["errors"] == {}
     assert found["links"] == ["Batch job", "Batch log", "Cloud Run execution", "Cloud Run log", "Report"]
+    assert found["listeners"] == ["Listener"]
     assert found["doubles"] == [], "Airflow has executed package files as top-level modules"
 
 
@@ -85,6 +87,7 @@ def test_the_wheel_brings_plugin_operator_and_trigger_without_a_plugins_folder(t
     found = find(env, python, cwd=tmp_path)
     assert found["plugins"] == 1
     assert found["errors"] == {}
+    assert found["listeners"] == ["Listener"]
     assert found["operator"] == "gcp_jobs.operators.cloud_run"
     assert found["trigger"] == "gcp_jobs.triggers.job"
     assert found["where"].startswith(str(fresh))

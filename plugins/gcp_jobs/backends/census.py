@@ -79,14 +79,14 @@ def cloud_run_page(
 PAGES = {"batch": batch_page, "cloud_run": cloud_run_page}
 
 
-def maker(access: Access, ref: JobRef) -> Maker | None:
-    """Say which task made a run, None where it does not say; raises ApiError."""
+def found(access: Access, ref: JobRef) -> Found:
+    """Read one run; raises ApiError."""
     with explained("read the run", ref.name, "roles/viewer on the project", access):
         if ref.on_batch:
             job = clients.client("BatchService", access).get_job(name=ref.name, timeout=_READ_S)
-            return _found(batch_status(job), _batch_env(job)).maker
+            return _found(batch_status(job), _batch_env(job))
         execution = clients.client("Executions", access).get_execution(name=ref.name, timeout=_READ_S)
-        return _found(cloud_run_status(execution), _cloud_run_env(execution)).maker
+        return _found(cloud_run_status(execution), _cloud_run_env(execution))
 
 
 def census(

@@ -100,9 +100,9 @@ class StartedByEvent(JobOperator):
         )
         if not started.attached:
             return ""
-        from gcp_jobs.backends.census import maker
+        from gcp_jobs.backends.census import found
 
-        who, mine = maker(run.access, started.ref), context["ti"]
+        who, mine = found(run.access, started.ref).maker, context["ti"]
         ours = who and (who.dag_id, who.run_id) == (mine.dag_id, mine.run_id)
         return "" if ours else str(who or "another")
 
