@@ -108,7 +108,6 @@ def test_past_its_deadline_the_job_is_cancelled_and_the_task_fails(
     emulator: Any, run_operator: Run, deferrable: bool
 ) -> None:
     name = f"slow-{deferrable}".lower()
-    began = time.monotonic()
     ran = run_operator(
         CloudRunJobOperator,
         f"slow_{deferrable}",
@@ -121,7 +120,6 @@ def test_past_its_deadline_the_job_is_cancelled_and_the_task_fails(
     assert ran.state == "failed"
     assert "did not end within its deadline and was cancelled (it is CANCELLED)" in ran.log
     assert [s.state for s in BACKEND.list(ref(name))] == [JobState.CANCELLED]
-    assert time.monotonic() - began < 60
 
 
 def test_a_job_cancelled_from_outside_fails_the_task_and_says_so(emulator: Any, run_operator: Run) -> None:

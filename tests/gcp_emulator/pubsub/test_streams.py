@@ -3,7 +3,6 @@
 import itertools
 import os
 import signal
-import statistics
 import threading
 import time
 from queue import Empty, SimpleQueue
@@ -267,11 +266,10 @@ def test_what_a_later_request_may_not_say(subscribe, pulls, later):
     assert stream.error().code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_twenty_thousand_messages_in_seconds(subscribe, pulls, publisher, topic):
+def test_twenty_thousand_messages_come_through_one_stream(subscribe, pulls, publisher, topic):
     """What one triggerer gets when twenty thousand jobs end together."""
     stream = pulls(subscribe())
     batch = [{"attributes": {"JobUID": f"job-{n}", "NewJobState": "SUCCEEDED"}} for n in range(1000)]
-    started = time.perf_counter()
     for _ in range(20):
         publisher.publish(topic=topic, messages=batch)
     got = 0
@@ -280,19 +278,14 @@ def test_twenty_thousand_messages_in_seconds(subscribe, pulls, publisher, topic)
         got += len(received)
         stream.send(ack_ids=[each.ack_id for each in received])
     assert got == 20_000
-    assert time.perf_counter() - started < 10
 
 
-def test_a_waiting_stream_hears_of_a_message_at_once(subscribe, pulls, publish):
+def test_waiting_streams_hear_of_each_message_before_the_next_is_published(subscribe, pulls, publish):
     streams = [pulls(subscribe(f"sub{n}")) for n in range(3)]
-    took = []
     for n in range(30):
-        started = time.perf_counter()
         publish(str(n))
         for stream in streams:
             assert texts(stream.received()) == [str(n)]
-        took.append(time.perf_counter() - started)
-    assert statistics.median(took) < 0.05  # some 3 ms, publish included, on an idle machine
 
 
 def test_an_idle_stream_may_keep_its_connection_alive(cloud, subscribe, publish):
@@ -325,10 +318,8 @@ def test_a_stopping_emulator_ends_streams_so_that_clients_come_again(tmp_path):
             }
         )
         stream = Pull(channel, mine.name)
-        stopping = time.monotonic()
         os.kill(ready["pid"], signal.SIGTERM)
         assert stream.error().code() == grpc.StatusCode.UNAVAILABLE
-        assert time.monotonic() - stopping < 5
         stream.close()
     with process.start(state=tmp_path / "state") as ready, grpc.insecure_channel(ready["grpc"]) as channel:
         assert client(SubscriberClient, channel).get_subscription(subscription=mine.name) == mine

@@ -1,7 +1,6 @@
 """What a try tells the ledger; and that a ledger that is away costs nothing and misses nothing."""
 
 import logging
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -251,10 +250,8 @@ def test_a_kill_asks_airflow_nothing(ledger: Ledger) -> None:
     here.started(REF, attached=False, logs_url="")
     here.write()
     here.store = Busy()
-    began = time.monotonic()
     here.reads(JobStatus(REF, JobState.CANCELLATION_IN_PROGRESS), Source.CANCEL)
     here.write(wait=False)
-    assert time.monotonic() - began < 5
     (row,) = ledger.read(queries.newest())
     assert row["state"] == "CANCELLATION_IN_PROGRESS"
     assert [t["source"] for t in ledger.read(queries.trail(REF.name))] == ["cancel"]

@@ -92,7 +92,7 @@ def test_retry_after_is_waited_for(api: BreedsServer, fault: str, least_s: float
     """Asking again too early may get a caller banned."""
     started = time.monotonic()
     assert read(api.url_with(fault)) == ALL
-    assert least_s <= time.monotonic() - started < 10
+    assert time.monotonic() - started >= least_s
 
 
 def test_a_retry_after_of_a_day_is_not_waited_for(api: BreedsServer) -> None:
