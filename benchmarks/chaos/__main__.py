@@ -99,7 +99,7 @@ def main() -> None:
     """Exit code 1 when anything was wrong."""
     options = argparse.ArgumentParser(description="Kills everything at the worst points.")
     options.add_argument("--strikes", type=int, default=3000, help="of the fast level, at most")
-    options.add_argument("--minutes", type=float, default=30, help="for both levels together, about")
+    options.add_argument("--minutes", type=float, default=45, help="for both levels together, about")
     options.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     options.add_argument("--level", choices=("both", "fast", "real"), default="both")
     asked = options.parse_args()

@@ -188,8 +188,3 @@ async def _settle(
                 break  # over patience: a user's clear that never came to rest; nobody waits for the job any more
         await asyncio.sleep(LOOK_S)
     await cancel()
-
-
-def run_by_hand(trigger_id: int | None) -> bool:
-    """Whether `airflow dags test` runs the trigger: a triggerer gives each a number before it runs it."""
-    return trigger_id is None

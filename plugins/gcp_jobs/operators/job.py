@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
-from gcp_jobs import ownership
+from gcp_jobs import by_hand, ownership
 from gcp_jobs.errors import ApiError, GcpJobsError, JobFailed, JobTimedOut, NotFound, RefusedForGood
 from gcp_jobs.job_run import Carry
 from gcp_jobs.ledger.journal import Journal
@@ -200,6 +200,8 @@ class JobOperator(HoldsRun):
             watch=dict(carry.watch) if carry.watch else None,
         )
         self._let_kill_finish()
+        if self.cancel_on_kill:
+            by_hand.deferred(carry.ref.name, lambda: run.end(carry.ref))
         self.defer(trigger=trigger, method_name="execute_complete")
 
     def _verdict(self, status: JobStatus, carry: Carry, *, timed_out: bool) -> dict[str, Any]:

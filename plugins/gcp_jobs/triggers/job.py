@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from gcp_jobs import ownership
+from gcp_jobs import by_hand, ownership
 from gcp_jobs.backends.base import JobBackend
 from gcp_jobs.clients import Access
 from gcp_jobs.errors import GcpJobsError
@@ -71,7 +71,8 @@ class JobTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait for the end and fire."""
         ref = JobRef.from_dict(self.ref)
-        if self.claim and not ownership.run_by_hand(self.trigger_id):
+        by_hand.taken(ref.name)
+        if self.claim and not by_hand.runs_trigger(self.trigger_id):
             ownership.acquaint(ownership.Claim.from_dict(self.claim))
         cursor, told = Cursor.from_dict(self.cursor), False
         try:
@@ -91,7 +92,7 @@ class JobTrigger(BaseTrigger):
                 event |= {"state": str(ended.status.state), "said": ended.status.message}
         except asyncio.CancelledError:
             # Ctrl-C: no on_kill comes, and no other try
-            if self.claim and ownership.run_by_hand(self.trigger_id):
+            if self.claim and by_hand.runs_trigger(self.trigger_id):
                 await self._cancel()
             raise
         except GcpJobsError as error:
