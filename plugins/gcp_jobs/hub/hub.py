@@ -130,6 +130,7 @@ class Hub:
             self.counts[Count.UNCLAIMED] += 1
         self._executions_told |= event.kind is events.Kind.EXECUTION
         for waiter in found:
+            waiter.heard = True
             if event.kind is events.Kind.JOB:
                 waiter.topics |= {self.topic}
             if event.wakes:

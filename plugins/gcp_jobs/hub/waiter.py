@@ -18,6 +18,10 @@ RECHECKS = (
     6  # the API may still say RUNNING when the event of the end has come: 1 s, 1.5 s ... some 20 s in all
 )
 CROWD = 500  # reads that queue
+_UNTOLD = (
+    "No message came of %s, a list showed its end. If it is so each time, the job's service account lacks "
+    "roles/pubsub.publisher on %s"
+)
 _ORDER = [JobState.QUEUED, JobState.SCHEDULED, JobState.RUNNING, JobState.CANCELLATION_IN_PROGRESS]
 
 
@@ -26,7 +30,7 @@ class Waiter:
 
     __slots__ = (
         "_backend", "_by", "_context", "_future", "_hinted", "_known", "_learned", "_log", "_pace", "_pending",
-        "_rechecks", "counts", "created", "key", "queues", "read", "ref", "settled", "topics",
+        "_rechecks", "counts", "created", "heard", "key", "queues", "read", "ref", "settled", "topics",
     )  # fmt: skip
 
     def __init__(self, ref: JobRef, backend: JobBackend, pace: Pace, counts: Counts, log: Log) -> None:
@@ -37,6 +41,7 @@ class Waiter:
         self._context = contextvars.copy_context()  # whose log lines are ours, whoever makes us write them
         self._future: asyncio.Future[None] | None = None
         self._pending = self._hinted = False
+        self.heard = False  # whether any message of the run came
         self.settled = False  # whether its hub listens, as far as it can: what is read from then on counts
         self.read = self.queues = False
         self._learned: JobStatus | None = None
@@ -112,6 +117,8 @@ class Waiter:
         self._note(status)
         if status.terminal:
             self.counts[WOKEN[self._by]] += 1
+            if self._by is By.SWEEP and self.topics and not self.heard:
+                self.say(_UNTOLD, ref, ", ".join(sorted(self.topics)), level=logging.WARNING)
         return status
 
     async def acancel(self, ref: JobRef) -> None:

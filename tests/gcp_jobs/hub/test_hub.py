@@ -74,7 +74,9 @@ def test_when_nobody_waits_any_more_the_stream_ends_after_a_while_and_a_new_wait
     asyncio.run(scenario())
 
 
-def test_a_lost_message_costs_time_and_not_the_task(world: World, set_: Set) -> None:
+def test_a_lost_message_costs_time_and_not_the_task(
+    world: World, set_: Set, caplog: pytest.LogCaptureFixture
+) -> None:
     set_(sweep_seconds=0.5)
     world.fault("messages", drop=1.0)
 
@@ -85,6 +87,24 @@ def test_a_lost_message_costs_time_and_not_the_task(world: World, set_: Set) -> 
         assert hub.counts[Count.WOKEN_BY_SWEEP] == 1
 
     asyncio.run(scenario())
+    assert f"lacks roles/pubsub.publisher on {world.topic}" in caplog.text
+
+
+def test_a_job_of_which_some_message_came_is_not_said_to_lack_a_right(
+    world: World, set_: Set, caplog: pytest.LogCaptureFixture
+) -> None:
+    set_(sweep_seconds=0.5)
+
+    async def scenario() -> None:
+        hub, ref = the_hub(), world.submit("sleep 2")
+        waits = asyncio.create_task(ended(hub, ref))
+        await eventually(lambda: hub.counts[Count.MESSAGES] > 0)
+        world.fault("messages", drop=1.0)
+        await waits
+        assert hub.counts[Count.WOKEN_BY_SWEEP] == 1
+
+    asyncio.run(scenario())
+    assert "pubsub.publisher" not in caplog.text
 
 
 def test_doubled_late_and_disordered_messages_change_nothing(world: World) -> None:
