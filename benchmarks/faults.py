@@ -73,7 +73,7 @@ SOURCE = (
     ),
     Fault("500s that stop", "container: tries again", r"loaded 40 breeds", api="500-2", passes=True),
     Fault("429 with Retry-After", "container: waits as told", r"loaded 40 breeds", api="429-1", passes=True),
-    Fault("truncated JSON", "container, exit code 4", r"\[application\].*exit code 4", api="truncated"),
+    Fault("truncated JSON", "container, exit code 4", r"\[dependency_down\].*exit code 4", api="truncated"),
     Fault("HTML instead of JSON", "container, exit code 4", r"HTML|text/html", api="html"),
     Fault("an empty list", "container, exit code 4", r"exit code 4", api="empty"),
     Fault(
@@ -129,7 +129,7 @@ SURROUNDINGS = (
         "a task killed for memory",
         "emulator, as Cloud Run",
         r"\[out_of_memory\].*[Rr]aise `memory`",
-        template=("  cpu: 1", "  command: [python, -c, 'x = bytearray(700 << 20); input()']\n  cpu: 1"),
+        template=("  cpu: 1", "  command: [python, -c, 'x = bytearray(4 << 30); input()']\n  cpu: 1"),
     ),
     Fault("a task over its timeout", "emulator, as Cloud Run", r"\[timed_out\]", template=("1800s", "1s")),
     Fault(

@@ -137,7 +137,7 @@ WAITING = (
         r"\[gone\].*last seen \w+", act=_delete, seconds=30,
     ),
     Fault(
-        "the job is cancelled from outside", "wait", r"\[cancelled\].*cancelled outside this task",
+        "the job is cancelled from outside", "wait", r"\[cancelled\].*cancelled, outside Airflow",
         act=_cancel, seconds=30,
     ),
     Fault(

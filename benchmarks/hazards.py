@@ -55,10 +55,11 @@ def judged(here: World, hazard: Hazard) -> list[Verdict]:
     for run, (_, action) in zip(runs, hazard.cases, strict=True):
         here.act(run, action)
     hazard.heal(here, runs)
+    actions = {run: action for run, (_, action) in zip(runs, hazard.cases, strict=True)}
     wanted = {run: hazard.expected(case) for run, case in zip(runs, hazard.cases, strict=True)}
 
     def right(run: Run) -> bool:
-        return here.jobs().get(run.run_id) == wanted[run] and _well(here, run)
+        return here.jobs().get(run.run_id) == wanted[run] and _well(here, run, actions[run])
 
     def left_behind(run: Run, pid: int | None) -> bool:
         """Whether the process still lives though its try is over."""
@@ -78,7 +79,7 @@ def judged(here: World, hazard: Hazard) -> list[Verdict]:
 
 def _verdict(here: World, hazard: Hazard, run: Run, case: Case, since: float) -> Verdict:
     jobs, wants = here.named_jobs().get(run.run_id, []), hazard.expected(case)
-    has, well = [state for _, state in jobs], _well(here, run)
+    has, well = [state for _, state in jobs], _well(here, run, case[1])
     names, cancels = [name for name, _ in jobs], here.cloud.cancels()
     soon = list(prompts(here.told, cancels, names, since)) if hazard.timed else []
     return Verdict(
@@ -93,8 +94,10 @@ def _verdict(here: World, hazard: Hazard, run: Run, case: Case, since: float) ->
     )
 
 
-def _well(here: World, run: Run) -> bool:
-    """Whether a task whose job is to end well has ended well too."""
+def _well(here: World, run: Run, action: str) -> bool:
+    """Whether a task is what its user said, and one whose job is to end well has ended well too."""
+    if action in ("failed", "success"):
+        return here.task(run)[0] == action
     return "ends" not in run.way or here.task(run)[0] == "success"
 
 

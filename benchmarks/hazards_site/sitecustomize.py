@@ -62,6 +62,22 @@ def _trigger(module: Any) -> None:
     _first(module.JobTrigger, "_cancel", lambda trigger: _tell("told", name(trigger)))
 
 
+@wrapt.when_imported("gcp_jobs.listener")  # type: ignore[misc, unused-ignore]
+def _listener(module: Any) -> None:
+    marked: dict[tuple[str, str], float] = {}
+
+    def mark(_: Any, mark: Any) -> None:
+        marked.setdefault((mark.dag_id, mark.run_id), time.time())
+
+    def cancel(left: Any) -> None:
+        _tell("told", left.ref.name, marked.get((left.maker.dag_id, left.maker.run_id)))
+
+    from gcp_jobs import marks
+
+    _first(module.Listener, "_note", mark)
+    _first(marks, "_cancel", cancel)
+
+
 @wrapt.when_imported("gcp_jobs.once")  # type: ignore[misc, unused-ignore]
 def _next_try(module: Any) -> None:
     _first(module.Launcher, "_ended", lambda _, status: _tell("knows", status.ref.name))

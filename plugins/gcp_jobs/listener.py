@@ -1,4 +1,4 @@
-"""Airflow's listener: looks after the runs of tasks that a user marks (gcp_jobs.marks says why).
+"""Airflow's listener: ends the runs of tasks that a user marks (gcp_jobs.marks says why).
 
 Airflow 3.3.2 calls a task's hook for a user's mark with `previous_state=None`, and before its transaction is committed
 (airflow/api_fastapi/core_api/services/public/{task_instances,dag_run}.py); workers and the scheduler give the state
@@ -17,8 +17,8 @@ from gcp_jobs.marks import Mark, look_after
 
 log = logging.getLogger(__name__)
 
-LIVE_S = 1.5  # by then whoever lives has asked for the end
-AGAIN_S = 5.0
+COMMIT_S = 0.3  # by then the mark's transaction is over, as a rule
+AGAIN_S = 2.0
 PATIENCE_S = 180.0  # for the mark's transaction, and for Google's passing faults
 BY_HAND = "manually set"
 
@@ -27,7 +27,7 @@ class Listener:
     """What Airflow calls: a hook only notes what to look after, and no mark waits for more."""
 
     def __init__(self) -> None:
-        self._due = scheduler(time.monotonic, lambda seconds: time.sleep(min(seconds, 0.5)))
+        self._due = scheduler(time.monotonic, lambda seconds: time.sleep(min(seconds, COMMIT_S)))
         self._lock = Lock()
         self._thread: Thread | None = None
 
@@ -67,7 +67,7 @@ class Listener:
     def _note(self, mark: Mark) -> None:
         now = time.monotonic()
         with self._lock:
-            self._due.enterabs(now + LIVE_S, 0, self._look_after, (mark, now + PATIENCE_S))
+            self._due.enterabs(now + COMMIT_S, 0, self._look_after, (mark, now + PATIENCE_S))
             if self._thread is None:
                 self._thread = Thread(target=self._work, name="gcp-jobs-listener", daemon=True)
                 self._thread.start()

@@ -1,8 +1,8 @@
-"""The run of a task that a user marked ends, also where nobody lives who waits for it.
+"""The run of a task that a user marked ends, whoever else is there to hear of it.
 
-A worker or a trigger that lives hears of the mark and cancels by itself (gcp_jobs.ownership). Where the worker's
-machine is gone, or no triggerer runs the trigger, no code of the operator hears anything; but the API server that took
-the user's word is there, with Airflow's database. What it may not do at Google is left to DAG reconcile.
+A worker or a trigger hears of the mark within seconds, and cancels too (gcp_jobs.ownership). Where the worker's machine
+is gone, or no triggerer runs the trigger, no code of the operator hears anything; but the API server that took the
+user's word is there, with Airflow's database. What it may not do at Google is left to them, and to DAG reconcile.
 """
 
 import logging
@@ -129,7 +129,7 @@ def _cancel(left: Left) -> None:
         return
     if run.status.terminal or run.status.state in ENDING or run.keep or run.maker != left.maker:
         return
-    log.warning("A user ended %s and nobody cancels %s: cancelling", left.maker, left.ref.name)
+    log.info("A user ended %s: cancelling %s", left.maker, left.ref.name)
     backend_for(left.ref, left.access).cancel(left.ref)
 
 

@@ -174,7 +174,7 @@ def test_a_job_cancelled_from_outside_fails_the_task_and_says_so(
     meanwhile(cancel)
     ran = run_operator(BatchJobOperator, "batch_outside", spec=spec("outside", "sleep 120"))
     assert ran.state == "failed"
-    assert "Job failed [cancelled]: the job was cancelled outside this task" in ran.log
+    assert "Job failed [cancelled]: the job was cancelled, outside Airflow" in ran.log
 
 
 def test_the_job_says_by_its_labels_which_dag_run_task_and_try_made_it(

@@ -11,7 +11,7 @@ from sqlalchemy import insert
 from tests.gcp_jobs.tries import BACKENDS, SPEC
 
 from gcp_jobs.backends.base import RunRequest
-from gcp_jobs.listener import LIVE_S, Listener
+from gcp_jobs.listener import COMMIT_S, Listener
 from gcp_jobs.marks import Mark, look_after
 from gcp_jobs.model import JobRef, JobSpec
 from gcp_jobs.ownership import OWNER
@@ -174,7 +174,7 @@ def test_the_listener_hears_of_users_marks_only(marked: Marked, until: Callable[
     listener.on_dag_run_failed(dag_run=_as_airflow_gives(other), msg="task_failure")
     listener.on_task_instance_failed(previous_state=None, task_instance=_as_airflow_gives(mine))
     until(lambda: over(heard))
-    time.sleep(LIVE_S)
+    time.sleep(COMMIT_S * 3)
     assert not over(unheard)
     listener.on_task_instance_success(previous_state=None, task_instance=_as_airflow_gives(other))
     until(lambda: over(unheard))  # its thread had ended by then, and begins again

@@ -139,7 +139,7 @@ def test_a_job_cancelled_from_outside_fails_the_task_and_says_so(emulator: Any, 
     ran = run_operator(CloudRunJobOperator, "outside", spec=spec("outside"), args=["sleep", "120"])
     thread.join()
     assert ran.state == "failed"
-    assert "Job failed [cancelled]: the execution was cancelled outside this task" in ran.log
+    assert "Job failed [cancelled]: the execution was cancelled, outside Airflow" in ran.log
 
 
 def _listed(job: str) -> Any:

@@ -192,7 +192,7 @@ def _by_state(seen: Evidence) -> Failure | None:
         cause = f"the {seen.noun} no longer exists; somebody or a retention rule deleted it"
         return Failure(_F.GONE, cause + _quoted(seen.event), TODO[_F.GONE], evidence="state GONE")
     if seen.state is JobState.CANCELLED:
-        cause = f"the {seen.noun} was cancelled outside this task"
+        cause = f"the {seen.noun} was cancelled, outside Airflow or because a user ended the task"
         cause += _quoted(seen.event)
         # whoever cancelled it wants no other: Airflow's retries make none either
         return Failure(_F.CANCELLED, cause, TODO[_F.CANCELLED], permanent=True, evidence="state CANCELLED")
