@@ -127,7 +127,8 @@ class Launcher:
         intent = Intent.load(self.store)
         generation = 0
         if intent:
-            status = self._settled(intent)
+            found = self._look(intent, self.reach_s)
+            status = self._settled(intent, found) if found else None
             if status:
                 self.log.info(
                     "Attaching to %s %s (%s) of an earlier try", status.ref.noun, status.ref, status.state
@@ -136,7 +137,7 @@ class Launcher:
                 intent.save(self.store)
                 self.told(intent)
                 return Started(status.ref, intent.run_key, attached=True)
-            generation = self._next_generation(intent)
+            generation = self._next_generation(intent, found)
         prepare()
         while (started := self._begin(request, generation)) is None:
             generation += 1
@@ -172,12 +173,9 @@ class Launcher:
             self.log.info("Attaching to %s %s, which another try had started before", winner.noun, winner)
         return Started(winner, key, attached=winner != ref)
 
-    def _settled(self, intent: Intent) -> JobStatus | None:
+    def _settled(self, intent: Intent, status: JobStatus) -> JobStatus | None:
         """Give the earlier try's run if this one should attach to it; else see to it that it is over."""
         same = intent.clear_number == self.attempt.clear_number
-        status = self._look(intent, self.reach_s)
-        if status is None:
-            return None
         if same and attachable(status):
             winner = self._sole(intent, status.ref)
             return status if winner == status.ref else self._patiently(lambda: self.backend.get(winner))
@@ -198,11 +196,15 @@ class Launcher:
             todo="Cancel it by hand, then clear the task again.",
         )  # fmt: skip
 
-    def _next_generation(self, intent: Intent) -> int:
-        """A clear starts counting anew; a run that existed and failed is not run again under its own key."""
+    def _next_generation(self, intent: Intent, found: JobStatus | None) -> int:
+        """A clear starts counting anew; a run that existed and failed is not run again under its own key.
+
+        What was not found keeps its key, and is not looked for once more: a run that shows up just now, of a try that
+        was taken for dead, must stand against ours under one key.
+        """
         if intent.clear_number != self.attempt.clear_number:
             return 0
-        return intent.generation + 1 if intent.named or self._find(intent) else intent.generation
+        return intent.generation + 1 if intent.named or found else intent.generation
 
     def _look(self, intent: Intent, within_s: float) -> JobStatus | None:
         """Look for an intent's run; a start without a known end is looked for until lists must show it."""

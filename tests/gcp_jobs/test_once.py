@@ -96,6 +96,34 @@ def test_a_try_that_died_before_it_learned_the_name_is_found_by_its_key(
     CLOUD_RUN.cancel(first.ref)
 
 
+def test_a_run_that_shows_up_after_the_last_look_for_it_is_attached_to(
+    request_for: Any, emulator: Any
+) -> None:
+    """Its try was given up, but was not dead. Under another key ours would go on beside it, and both would complete."""
+    store, request = Store(), request_for("late", "sleep", "30")
+    ghost = launcher(store).start(request, nothing)
+    replace(Intent.load(store), run="").save(store)  # type: ignore[type-var]
+
+    class Late(Flaky):
+        """Lists lag behind."""
+
+        hides = 1
+
+        def runs(self, *of: Any) -> Any:
+            found = self.inner.runs(*of)
+            self.hides -= 1
+            return () if self.hides >= 0 else found
+
+    again = launcher(store)
+    again.backend, again.reach_s = Late(CLOUD_RUN), 0.0  # type: ignore[assignment]
+    started = again.start(request, nothing)
+    assert (started.ref, started.run_key, started.attached) == (ghost.ref, ghost.run_key, True)
+    runs = CLOUD_RUN.list(ghost.ref)
+    assert sorted(run.state for run in runs if run.ref != ghost.ref) == [JobState.CANCELLED]
+    assert not CLOUD_RUN.get(ghost.ref).terminal
+    CLOUD_RUN.cancel(ghost.ref)
+
+
 def test_a_run_that_ended_well_while_nobody_looked_is_not_run_again(
     request_for: Any, emulator: Any, until: Callable[..., Any]
 ) -> None:
