@@ -107,7 +107,8 @@ def test_want_of_memory_is_met_by_more(emulator: Any, run_operator: Run) -> None
         exit_codes=KILLED,
         policy={"out_of_memory": {"same_rung": 0, **AT_ONCE}},
     )
-    job["command"] = ["python3", "-c", "hoard = b'x' * (200 * 2**20)"]
+    # held for a while: what a process has had for some milliseconds before its end no watcher of memory sees
+    job["command"] = ["python3", "-c", "import time; hoard = b'x' * (200 * 2**20); time.sleep(2)"]
     ran = run_operator(BatchJobOperator, "eats", spec=job, polling_period_seconds=1)
     assert ran.state == "success", ran.log
     assert [a["class"] for a in ran.result["attempts"]] == ["out_of_memory"]
