@@ -52,14 +52,14 @@ def judged(here: World, hazard: Hazard) -> list[Verdict]:
     before = [(run, here.task(run)[2]) for run in runs if not run.deferred]
     since = time.time()
     hazard.strike(here, runs)
-    for run, (_, action) in zip(runs, hazard.cases, strict=True):
+    cases = dict(zip(runs, hazard.cases, strict=True))
+    for run, (_, action) in cases.items():
         here.act(run, action)
     hazard.heal(here, runs)
-    actions = {run: action for run, (_, action) in zip(runs, hazard.cases, strict=True)}
-    wanted = {run: hazard.expected(case) for run, case in zip(runs, hazard.cases, strict=True)}
 
     def right(run: Run) -> bool:
-        return here.jobs().get(run.run_id) == wanted[run] and _well(here, run, actions[run])
+        wanted, (_, action) = hazard.expected(cases[run]), cases[run]
+        return here.jobs().get(run.run_id) == wanted and _well(here, run, action)
 
     def left_behind(run: Run, pid: int | None) -> bool:
         """Whether the process still lives though its try is over."""
@@ -70,9 +70,7 @@ def judged(here: World, hazard: Hazard) -> list[Verdict]:
         lambda: not any(left_behind(*each) for each in before), "processes of tries that are over end"
     )
     here.stack.progress.wait(after(QUIET_S), "nothing else is cancelled", QUIET_S + 5)
-    verdicts = [
-        _verdict(here, hazard, run, case, since) for run, case in zip(runs, hazard.cases, strict=True)
-    ]
+    verdicts = [_verdict(here, hazard, run, case, since) for run, case in cases.items()]
     here.clean(runs)
     return verdicts
 

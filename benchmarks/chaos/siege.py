@@ -27,7 +27,7 @@ ARMED = 4
 STRIKES_A_MINUTE = 6.0  # on a quiet machine: what was struck must come back first
 RECONCILE_S = 30.0
 RECORD_S, DRAIN_S = 240.0, 300.0
-QUICK_S, SWEPT_S, SWEPT = (2.0, 4.0), (20.0, 25.0), 5
+QUICK_S, LASTING_S, MANY = (2.0, 4.0), (20.0, 25.0), 5
 PATIENCE_S = 30.0  # a task that is begun for a point comes to it within that time
 LAG_S = 1.5
 COMPONENTS = (SCHEDULER, PARSER, API, TRIGGERER)
@@ -104,24 +104,25 @@ class _Course:
         )
 
     def _provoke(self, point: Point) -> None:
-        """Have tasks that come to the point; streams are opened by a triggerer that is new, lists sweep many waits."""
+        """Have tasks that come to the point; many where few do.
+
+        Streams are opened by a triggerer that is new, lists sweep waits that last, and of users' marks the API server
+        has mostly cancelled the jobs before a triggerer hears.
+        """
         if len(self._here.going()) >= 2 * AT_ONCE:
             return
         service, _, method = point.method.rpartition("/")
         if "pubsub" in service or method == "TailLogEntries":
             self._here.renew_triggerer()
-        sweeps = point.role == "triggerer" and method.startswith("List")
-        late = (
-            point.role == "triggerer" and "Cancel" in method
-        )  # as a rule the API server has cancelled before
-        for _ in range(SWEPT if sweeps or late else 1):
+        rare = point.role == "triggerer" and (method.startswith("List") or "Cancel" in method)
+        for _ in range(MANY if rare else 1):
             self._here.begin(
                 next(self._numbers),
                 backend="batch" if ".batch." in service else "run" if ".run." in service else "",
                 deferred=point.role == "triggerer",
                 act="Cancel" in method,
                 bad=method == "ListTasks",
-                seconds=SWEPT_S if sweeps else QUICK_S,
+                seconds=LASTING_S if rare else QUICK_S,
             )
 
     def _done(self, striker: Striker, started: float) -> bool:

@@ -2,7 +2,8 @@
 
 Airflow 3.3.2 calls a task's hook for a user's mark with `previous_state=None`, and before its transaction is committed
 (airflow/api_fastapi/core_api/services/public/{task_instances,dag_run}.py); workers and the scheduler give the state
-that was. For the tasks that it skips where a user ends a whole DAG run it calls none, only the DAG run's.
+that was. For the tasks that it skips where a user ends a whole DAG run it calls none, only the DAG run's, with a
+message that says so (SAID_BY_USERS).
 """
 
 import logging
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 COMMIT_S = 0.3  # by then the mark's transaction is over, as a rule
 AGAIN_S = 2.0
 PATIENCE_S = 180.0  # for the mark's transaction, and for Google's passing faults
-BY_HAND = "manually set"
+SAID_BY_USERS = "manually set"
 
 
 class Listener:
@@ -61,7 +62,7 @@ class Listener:
             self._note(Mark(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.id))
 
     def _note_run(self, dag_run: Any, msg: str) -> None:
-        if BY_HAND in msg:
+        if SAID_BY_USERS in msg:
             self._note(Mark(dag_run.dag_id, dag_run.run_id))
 
     def _note(self, mark: Mark) -> None:

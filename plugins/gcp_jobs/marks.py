@@ -97,24 +97,20 @@ def _left(mark: Mark, session: "Session") -> list[Left] | None:
         )
     )
     owned = {(row.task_id, row.map_index): XComModel.deserialize_value(row) for row in owners}
-    return [_one(task, owned[key]) for task in tasks if (key := (task.task_id, task.map_index)) in owned]
+    return [_left_by(task, owned[key]) for task in tasks if (key := (task.task_id, task.map_index)) in owned]
 
 
-def _one(task: Any, run: str) -> Left:
+def _left_by(task: Any, run: str) -> Left:
     from gcp_jobs.backends.census import Maker
     from gcp_jobs.clients import Access
 
-    rendered = getattr(task.rendered_task_instance_fields, "rendered_fields", {})
-    how = {
-        name: rendered[name]
-        for name in ("gcp_conn_id", "impersonation_chain", "transport")
-        if name in rendered
-    }
+    said = getattr(task.rendered_task_instance_fields, "rendered_fields", {})
+    access = Access.of(
+        said.get("gcp_conn_id", Access().gcp_conn_id), said.get("impersonation_chain"), said.get("transport")
+    )
     backend = "cloud_run" if "/executions/" in run else "batch"
     maker = Maker(task.dag_id, task.run_id, task.task_id, task.map_index)
-    return Left(
-        maker, JobRef.parse(run, backend), Access.of(**{"gcp_conn_id": "google_cloud_default", **how})
-    )
+    return Left(maker, JobRef.parse(run, backend), access)
 
 
 def _cancel(left: Left) -> None:

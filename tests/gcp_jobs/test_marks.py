@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -181,9 +182,6 @@ def test_the_listener_hears_of_users_marks_only(marked: Marked, until: Callable[
 
 
 def _as_airflow_gives(mark: Mark) -> Any:
-    class Row:
-        dag_id, run_id, task_id, map_index, id = (
-            mark.dag_id, mark.run_id, mark.task_id, mark.map_index, mark.try_id
-        )  # fmt: skip
-
-    return Row()
+    return SimpleNamespace(
+        dag_id=mark.dag_id, run_id=mark.run_id, task_id=mark.task_id, map_index=mark.map_index, id=mark.try_id
+    )
