@@ -36,6 +36,7 @@ WAYS = ("batch_deferred", "run_deferred", "batch_sync", "run_sync")
 OVER = ("success", "failed")
 LONG_S, SHORT_S = 600.0, (6.0, 12.0)
 HEARTBEAT_S = 20
+ENDINGS = (Act.FAIL, Act.CLEAR, Act.SUCCEED)
 ALIVE_S = 14.0  # until a component that was started again does its work
 ROLES = {SCHEDULER: "worker", TRIGGERER: "triggerer"}
 PATHS = ("benchmarks/end_to_end_site", "plugins")
@@ -131,19 +132,21 @@ class RealAirflow:
         backend: str = "",
         deferred: bool | None = None,
         act: bool | None = None,
+        acts: Sequence[Act] = ENDINGS,
         bad: bool | None = None,
         seconds: tuple[float, float] = SHORT_S,
     ) -> None:
         """Plan a DAG run; it is begun as soon as the API answers. What is not given is drawn.
 
+        :param acts: what a user may do, if one does anything
         :param seconds: how long its job lasts, at least and at most
         """
         waits = self.dice.random() < 0.6 if deferred is None else deferred
         way = f"{backend or self.dice.choice(('batch', 'run'))}_{'deferred' if waits else 'sync'}"
-        acts = self.dice.random() < 0.3 if act is None else act
+        does = self.dice.random() < 0.3 if act is None else act
         fails = self.dice.random() < 0.15 if bad is None else bad
-        done = self.dice.choice((Act.FAIL, Act.CLEAR, Act.SUCCEED)) if acts else Act.NOTHING
-        self._plan(number, way, done, bad=fails and not acts, lasts=seconds)
+        done = self.dice.choice(acts) if does else Act.NOTHING
+        self._plan(number, way, done, bad=fails and not does, lasts=seconds)
 
     def _plan(
         self, number: int, way: str, act: Act, *, bad: bool, lasts: tuple[float, float] = SHORT_S

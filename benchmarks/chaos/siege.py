@@ -13,8 +13,9 @@ from benchmarks.chaos.cloud import GOING, Strike
 from benchmarks.chaos.judge import judged
 from benchmarks.chaos.load import stretched
 from benchmarks.chaos.night import Night, Terms
+from benchmarks.chaos.plan import Act
 from benchmarks.chaos.points import Point, points
-from benchmarks.chaos.real import RealAirflow, deeds, real
+from benchmarks.chaos.real import ENDINGS, RealAirflow, deeds, real
 from benchmarks.chaos.recovery import Watch, summary
 from benchmarks.chaos.strikes import Striker
 from benchmarks.chaos.weather import Weather
@@ -106,13 +107,13 @@ class _Course:
     def _provoke(self, point: Point) -> None:
         """Have tasks that come to the point; many where few do.
 
-        Streams are opened by a triggerer that is new, lists sweep waits that last, and of users' marks the API server
-        has mostly cancelled the jobs before a triggerer hears.
+        Streams are opened by a triggerer that is new, lists sweep waits that last, and it is a cleared task whose job a
+        triggerer cancels: of one that is marked the API server has cancelled before.
         """
         if len(self._here.going()) >= 2 * AT_ONCE:
             return
         service, _, method = point.method.rpartition("/")
-        if "pubsub" in service or method == "TailLogEntries":
+        if _opens_stream(point):
             self._here.renew_triggerer()
         rare = point.role == "triggerer" and (method.startswith("List") or "Cancel" in method)
         for _ in range(MANY if rare else 1):
@@ -121,6 +122,7 @@ class _Course:
                 backend="batch" if ".batch." in service else "run" if ".run." in service else "",
                 deferred=point.role == "triggerer",
                 act="Cancel" in method,
+                acts=(Act.CLEAR,) if rare else ENDINGS,
                 bad=method == "ListTasks",
                 seconds=LASTING_S if rare else QUICK_S,
             )
@@ -133,7 +135,10 @@ class _Course:
         return point.blow == "worker" or self._here.ready(point.blow)
 
     def _strike(self, point: Point, strike: Strike) -> bool:
-        if not self._ready(point) or not self._here.strike(point.role, point.blow, strike.port):
+        comes_first = point.blow == TRIGGERER and _opens_stream(point)  # what a new triggerer does at once
+        if not (comes_first or self._ready(point)):
+            return False
+        if not self._here.strike(point.role, point.blow, strike.port):
             return False
         self._blows[point.blow] = self._blows.get(point.blow, 0) + 1
         return True
@@ -164,3 +169,7 @@ class _Course:
         cases: list[Any] = list(self._here.cases.values())
         ended = len(cases) - len(self._here.going())
         self._progress.say(f"{ended} of {len(cases)} tasks over, {striker.told}")
+
+
+def _opens_stream(point: Point) -> bool:
+    return "pubsub" in point.method or point.method.endswith("/TailLogEntries")
