@@ -206,6 +206,24 @@ def test_a_token_names_the_execution_beforehand(cloud):
     assert len(list(cloud.executions().list_executions(parent=made.name))) == 1
 
 
+def test_an_execution_started_otherwise_drops_the_token_which_cannot_come_again(cloud):
+    """Seen on the real API: github.com/GoogleCloudPlatform/magic-modules, pull request 19060."""
+    job = cloud.worker_job("say=started")
+    job.start_execution_token = "key1"
+    made = cloud.jobs().create_job(parent=cloud.parent, job_id="tokened", job=job).result(30)
+    assert cloud.jobs().get_job(name=made.name).start_execution_token == "key1"
+    cloud.jobs().run_job(name=made.name).result(30)
+    found = cloud.jobs().get_job(name=made.name)
+    assert not found.start_execution_token
+    found.start_execution_token = "key1"
+    with pytest.raises(exceptions.AlreadyExists, match="Resource 'tokened-key1' already exists"):
+        cloud.jobs().update_job(job=found)
+    found.start_execution_token = "key2"
+    updated = cloud.jobs().update_job(job=found).result(30)
+    assert updated.latest_created_execution.name == "tokened-key2"
+    assert len(list(cloud.executions().list_executions(parent=made.name))) == 3
+
+
 def test_a_run_token_makes_the_operation_wait_for_the_execution(cloud):
     job = cloud.worker_job("say=ran")
     job.run_execution_token = "key1"

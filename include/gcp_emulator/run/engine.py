@@ -8,6 +8,7 @@ from gcp_emulator.errors import ApiError, FailedPrecondition, Unavailable
 from gcp_emulator.messages import Execution, Job, Operation, Task
 from gcp_emulator.run import conditions
 from gcp_emulator.run import execution as life
+from gcp_emulator.run import template as templates
 from gcp_emulator.run.conditions import ExecutionReason, Reason
 from gcp_emulator.run.names import job_of, location, missing, new_execution_id, short
 from gcp_emulator.run.runner import ExecutionRunner, Parts
@@ -84,6 +85,9 @@ class Engine:
             reference.Clear()
             reference.name = short(execution.name)
             reference.create_time.CopyFrom(execution.create_time)
+            if reference.name != f"{short(job.name)}-{templates.token(job)}":  # an execution of another way drops it
+                for field in templates.TOKENS:
+                    job.ClearField(field)
         status = completion_status(execution)
         if reference.name != short(execution.name) or (reference.completion_status == status and not created):
             return

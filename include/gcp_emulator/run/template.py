@@ -9,9 +9,9 @@ DEFAULT_TIMEOUT_S = 600
 DEFAULT_RETRIES = 3
 DEFAULT_LIMITS = {"cpu": "1000m", "memory": "512Mi"}
 GENERATION_2 = 2  # ExecutionEnvironment.EXECUTION_ENVIRONMENT_GEN2
+TOKENS = ("start_execution_token", "run_execution_token")
 USER_FIELDS = (
-    "labels", "annotations", "client", "client_version", "launch_stage", "binary_authorization", "template",
-    "start_execution_token", "run_execution_token",
+    "labels", "annotations", "client", "client_version", "launch_stage", "binary_authorization", "template", *TOKENS,
 )  # fmt: skip
 
 
@@ -47,6 +47,11 @@ def user_part(job: Any) -> Any:
         else:
             setattr(part, field, value)
     return part
+
+
+def token(job: Any) -> str:
+    """The token by which the job starts an execution, or has started its latest one."""
+    return job.start_execution_token or job.run_execution_token
 
 
 def overridden(template: Any, overrides: Any) -> Any:

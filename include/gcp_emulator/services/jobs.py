@@ -64,6 +64,7 @@ class Jobs:
             job = self._new(name, request.job, call.caller)
             return await self._deploy(job, call.caller, validate_only=request.validate_only)
         self._check_etag(old, request.job.etag)
+        self._check_token(old, request.job)
         job = self._changed(old, request.job, call.caller)
         if job.generation == old.generation and job.terminal_condition.state == State.SUCCEEDED:
             return self._operations.finished(location(name), old)
@@ -102,6 +103,15 @@ class Jobs:
                 f"{resource.etag}. Read the resource again."
             )
 
+    def _check_token(self, old: Any, given: Any) -> None:
+        """Refuse a token that comes again after the job has lost it: an execution bears its name already."""
+        token = templates.token(given)
+        if not token or token == templates.token(old):
+            return
+        execution_id = f"{short(old.name)}-{token}"
+        if self._store.get(Execution, f"{old.name}/executions/{execution_id}") is not None:
+            raise AlreadyExists(f"Resource '{execution_id}' already exists.")
+
     def _new(self, name: str, given: Any, caller: str) -> Any:
         check_job(given)
         job = templates.user_part(given)
@@ -132,7 +142,7 @@ class Jobs:
 
     async def _deploy(self, job: Any, caller: str, *, validate_only: bool) -> Operation:
         """Store the job and make it ready; its operation ends with the job or with what is wrong."""
-        token = job.start_execution_token or job.run_execution_token
+        token = templates.token(job)
         if token:
             check_token(short(job.name), token)
         if validate_only:
@@ -177,7 +187,7 @@ class Jobs:
 
     async def _run_by_token(self, job: Any, caller: str) -> None:
         """Start the execution that a token names, once; `run_execution_token` also waits for its end."""
-        token = job.start_execution_token or job.run_execution_token
+        token = templates.token(job)
         execution_id = f"{short(job.name)}-{token}"
         if not token or self._store.get(Execution, f"{job.name}/executions/{execution_id}") is not None:
             return
