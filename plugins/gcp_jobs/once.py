@@ -4,9 +4,9 @@ Cloud Run's RunJob has no idempotency key. So the intent goes to Airflow's task 
 the run's environment, and whoever finds an intent looks for its run before starting another. A clear (the DAG run's
 `clear_number` moved) or a failed run begins a new generation with a key of its own.
 
-Cloud Run's start tokens (Job.start_execution_token) would name an execution beforehand, but they take no overrides, so
-each run's args, env and key would have to be written into the definition that all runs share; and what a token does
-that was used before is not documented. They are not used.
+Cloud Run's start tokens (Job.start_execution_token) name an execution beforehand, but take no overrides: each run's
+args, env and key must be written into the definition that all runs share. So they are for tasks that ask for them
+(CloudRunJobOperator's `start_token`); looks and keys are the same there, only no second run can start.
 """
 
 import hashlib

@@ -85,7 +85,9 @@ class Engine:
             reference.Clear()
             reference.name = short(execution.name)
             reference.create_time.CopyFrom(execution.create_time)
-            if reference.name != f"{short(job.name)}-{templates.token(job)}":  # an execution of another way drops it
+            if (
+                reference.name != f"{short(job.name)}-{templates.token(job)}"
+            ):  # an execution of another way drops it
                 for field in templates.TOKENS:
                     job.ClearField(field)
         status = completion_status(execution)

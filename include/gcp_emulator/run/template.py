@@ -51,7 +51,7 @@ def user_part(job: Any) -> Any:
 
 def token(job: Any) -> str:
     """The token by which the job starts an execution, or has started its latest one."""
-    return job.start_execution_token or job.run_execution_token
+    return str(job.start_execution_token or job.run_execution_token)
 
 
 def overridden(template: Any, overrides: Any) -> Any:

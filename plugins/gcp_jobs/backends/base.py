@@ -20,7 +20,7 @@ class RunRequest:
     :param container: the main container's name where there are several
     :param args: None leaves the job's own
     :param overrides: the backend's own form of changes, as the stock operator takes them; on Batch the whole job
-    :param spec: what to run, where the backend makes the job from it each time (Batch)
+    :param spec: what to run, where the backend makes the job from it each time (Batch; Cloud Run with a start token)
     :param labels: labels of this run alone, where the backend has such (Batch)
     :param exact: `job` holds the very name to use, not the start of one (Batch)
     :param again: a run of this task and DAG run was there before

@@ -14,7 +14,7 @@ from gcp_jobs.backends.base import Change, Page, RunRequest, unheard
 from gcp_jobs.backends.cloud_run_status import to_exit_info, to_failed, to_sights, to_status
 from gcp_jobs.backends.refusal import explained
 from gcp_jobs.clients import Access
-from gcp_jobs.errors import NotFound
+from gcp_jobs.errors import ConfigurationRefused, NotFound, TransientApiError
 from gcp_jobs.model import ExitInfo, JobRef, JobSpec, JobStatus
 from gcp_jobs.stragglers import TaskSight
 
@@ -72,17 +72,50 @@ class CloudRunBackend:
         return request.job
 
     def runs(self, job: JobRef, run_key: str, since: datetime) -> Sequence[JobStatus]:
-        """Look for the executions with this run key in their environment."""
+        """Look for the executions with this run key in their environment.
+
+        Where a token has started one, others are people's: they ran the definition as it was left.
+        """
         try:
-            return [status for status in self.list(job, since=since) if status.run_key == run_key]
+            found = [status for status in self.list(job, since=since) if status.run_key == run_key]
         except NotFound:
             return ()
+        named = messages.tokened(job, run_key)
+        return [status for status in found if status.ref == named] or found
 
     def submit(self, request: RunRequest, known: Callable[[JobStatus], None] = unheard) -> JobRef:
-        """Start an execution. Cloud Run knows no idempotency key: look for `request.run_key` before asking again."""
+        """Start an execution. RunJob knows no idempotency key: look for `request.run_key` before asking again."""
+        if request.spec:
+            return self._start_by_token(request.spec, request)
         with explained("run the job", request.job.parent, _RUNNER, self.access):
             operation = self._jobs().run_job(messages.to_run_request(request), timeout=_RUN_S)
         return JobRef.parse(operation.metadata.name)
+
+    def _start_by_token(self, spec: JobSpec, request: RunRequest) -> JobRef:
+        """Write the definition with a start token, which names the execution: there is never a second one.
+
+        What Google does with a token that comes again: nothing while the job still bears it, else ALREADY_EXISTS
+        (github.com/GoogleCloudPlatform/magic-modules, pull request 19060).
+        """
+        ref = messages.tokened(request.job, request.run_key)
+        job = messages.to_tokened_job(spec, request)
+        with explained("start the job by a token", ref.parent, _WRITER, self.access):
+            try:
+                update = run_v2.UpdateJobRequest(job=job, allow_missing=True)
+                self._jobs().update_job(update, timeout=_RUN_S).result(timeout=_DEFINITION_S)
+            except google.Conflict:  # it is there already, or another run's update came between
+                pass
+        try:
+            found = self.get(ref)
+        except NotFound as error:
+            raise TransientApiError(
+                "another update of the job came before its start", where=ref.name
+            ) from error
+        if found.run_key != request.run_key:
+            raise ConfigurationRefused(
+                "another run bears the name", where=ref.name, todo="Delete that execution, or clear the task."
+            )
+        return ref
 
     def get(self, ref: JobRef) -> JobStatus:
         """Read an execution's status once; raises NotFound."""

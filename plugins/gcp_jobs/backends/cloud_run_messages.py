@@ -1,6 +1,7 @@
 """JobSpec <-> google.cloud.run_v2 messages. Template -> message -> template is the identity."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from google.cloud import run_v2
@@ -12,6 +13,7 @@ from gcp_jobs.model import JobRef, JobSpec
 from gcp_jobs.spec import Container, Provisioning
 
 MAIN = "main"
+_TOKEN = 12  # with the longest job's name and a hyphen: fewer than 63 characters
 
 
 def ref(spec: JobSpec) -> JobRef:
@@ -103,6 +105,32 @@ def to_run_request(request: RunRequest) -> run_v2.RunJobRequest:
         run_v2.EnvVar(name=k, value=v) for k, v in env.items()
     ]
     return run_v2.RunJobRequest(name=request.job.parent, overrides=overrides)
+
+
+def to_tokened_job(spec: JobSpec, request: RunRequest) -> run_v2.Job:
+    """Build the definition whose writing starts the run: a token takes no overrides, so they are in it."""
+    job, overrides = to_job(spec), to_run_request(request).overrides
+    job.start_execution_token = request.run_key[:_TOKEN]
+    job.template.task_count = overrides.task_count or spec.task_count
+    if "timeout" in overrides:
+        job.template.template.timeout = overrides.timeout
+    containers = {container.name: container for container in job.template.template.containers}
+    for change in overrides.container_overrides:
+        if change.name not in containers:
+            raise ConfigurationRefused(
+                f"no container is named {change.name!r}", where=request.job.parent,
+                todo=f"Name one of them in overrides: {', '.join(map(repr, containers))}.",
+            )  # fmt: skip
+        container, names = containers[change.name], {variable.name for variable in change.env}
+        if change.args or change.clear_args:
+            container.args = change.args
+        container.env = [each for each in container.env if each.name not in names] + list(change.env)
+    return job
+
+
+def tokened(job: JobRef, run_key: str) -> JobRef:
+    """Name the execution that a run key's token starts."""
+    return replace(job, run=f"{job.job}-{run_key[:_TOKEN]}")
 
 
 def differences(wanted: JobSpec, found: JobSpec) -> list[str]:

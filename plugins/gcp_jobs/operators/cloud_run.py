@@ -47,6 +47,9 @@ class CloudRunJobOperator(JobOperator):
     :param env: environment variables of the main container for this run. (templated)
     :param manage_job: whether to create or update the job to match template or spec before running it. Default: only
         where GCP_JOBS_ENVIRONMENT is local or dev; elsewhere the deployment writes jobs and drift is reported.
+    :param start_token: whether a start writes the job's definition, with this run's args and env, and a token that
+        names the execution beforehand: Google itself then starts one an attempt, and two tries at once get the same.
+        For definitions that nothing else runs. Needs manage_job, and template or spec.
     :param cancel_on_kill: whether the execution is cancelled when a user ends the task.
     :param retry_failed: whether Airflow's retries run a job again that failed. Without it they serve only tries that
         died, whose job the next try finds: a killed worker then costs nothing, and a failed job fails the task.
@@ -86,6 +89,7 @@ class CloudRunJobOperator(JobOperator):
         args: Sequence[str] | None = None,
         env: Mapping[str, str] | None = None,
         manage_job: bool | None = None,
+        start_token: bool = False,
         cancel_on_kill: bool = True,
         retry_failed: bool = True,
         report_uri: str | None = None,
@@ -100,6 +104,7 @@ class CloudRunJobOperator(JobOperator):
         self.overrides = overrides
         self.use_regional_endpoint = use_regional_endpoint
         self.manage_job = manage_job
+        self.start_token = start_token
         self.report_uri = report_uri
         if report_uri:
             self.operator_extra_links = (*self.operator_extra_links, ReportLink())
@@ -136,7 +141,17 @@ class CloudRunJobOperator(JobOperator):
             args=None if self.args is None else tuple(map(str, self.args)),
             env={**env, **identity_of(context["ti"]), **{k: str(v) for k, v in (self.env or {}).items()}},
             overrides={**(self.overrides or {}), **overrides(changed)},
+            spec=self._written(template) if self.start_token else None,
         )
+
+    def _written(self, template: JobTemplate | None) -> JobSpec:
+        if template is None or not self._manages():
+            raise TemplateError(
+                "start_token=True writes the job's definition at each start, which this task may not",
+                where=f"task {self.task_id}",
+                todo="Give template or spec, and manage_job=True; or leave start_token out.",
+            )
+        return template.spec
 
     def _task_count(self, spec: JobSpec | None) -> int:
         return int((self.overrides or {}).get("task_count") or (spec.task_count if spec else 1))
