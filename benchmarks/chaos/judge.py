@@ -3,8 +3,8 @@
 An attempt is what one run key stands for: (DAG, run, task, map index, clear number, generation). Allowed is:
 
 - two runs of one attempt where two tries of its task lived at once, as long as one of them ends by itself at most:
-  Cloud Run takes no idempotency key, and a task store no compare-and-set (`doubled_started` counts them, `excused` says
-  how many of them these were; `doubled_completed` must be 0);
+  RunJob takes no idempotency key, and a task store no compare-and-set (`doubled_started` counts them, `excused` says
+  how many of them these were; `doubled_completed` must be 0). Not so where runs start by a token;
 - a cancelled run beside an older one of the same attempt: it was the loser;
 - a run that a user ended and that ended by itself before anybody could cancel it.
 
@@ -35,6 +35,7 @@ class Deed:
     :param cleared: whether that was a clear
     :param two: whether two of its tries lived at once
     :param upstream: whether it failed by a race of Airflow's own that is known upstream
+    :param token: whether its runs start by a token, which never starts two
     """
 
     task: str
@@ -47,6 +48,7 @@ class Deed:
     two: bool
     said: str = ""
     upstream: bool = False
+    token: bool = False
 
 
 @dataclass(slots=True)
@@ -102,10 +104,11 @@ def _doubles(tally: Tally, deed: Deed, runs: Sequence[Run]) -> None:
     for several in by_key.values():
         if len(several) > 1:
             tally.doubled_started += len(several) - 1
-            if deed.two:
+            if deed.two and not deed.token:
                 tally.excused += len(several) - 1
             else:
-                tally.wrongs.append(f"doubled_started: {deed.task}, one try at a time: {_told(several)}")
+                why = "by a token" if deed.token else "one try at a time"
+                tally.wrongs.append(f"doubled_started: {deed.task}, {why}: {_told(several)}")
         if sum(run.state in ENDED_BY_ITSELF for run in several) > 1:
             tally.wrong("doubled_completed", f"{deed.task}: {_told(several)}")
     good = [run for run in runs if run.state == SUCCEEDED]

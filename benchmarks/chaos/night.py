@@ -282,4 +282,5 @@ def _deed(task: Task) -> Deed:
         cleared,
         task.two,
         f"{task.said} [{'; '.join(task.trail)}]",
+        token=plan_.token,
     )

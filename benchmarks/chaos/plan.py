@@ -32,7 +32,7 @@ class Blow(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One task. `wants`: how it is to end; `name`: its job definition's, shared by some."""
+    """One task. `wants`: how it is to end; `name`: its job definition's, shared by some; `token`: starts by one."""
 
     number: int
     seed: int
@@ -45,6 +45,7 @@ class Plan:
     act: Act
     after_s: float
     stretch: float
+    token: bool
 
     @property
     def run_id(self) -> str:
@@ -81,16 +82,19 @@ def plan(number: int, seed: int, stretch: float = 1.0) -> Plan:
     long = act is not Act.NOTHING
     backend = ("batch", "cloud_run")[number % 2]
     own = dice.random() < 0.3
+    shared = dice.randrange(4)
+    token = backend == "cloud_run" and shared == 0
     return Plan(
         number=number,
         seed=seed,
         backend=backend,
         deferrable=dice.random() < 0.65,
         verbose=dice.random() < 0.4,
-        name=f"chaos-{number}" if own else f"chaos-{dice.randrange(4)}",
+        name=f"chaos-{number}" if own else f"chaos-{shared}",
         seconds=LONG_S if long else dice.uniform(*SECONDS[backend]) * stretch,
         exit=127 if not long and dice.random() < 0.15 else 0,
         act=act,
         after_s=dice.uniform(0.0, 0.8),
         stretch=stretch,
+        token=token,
     )

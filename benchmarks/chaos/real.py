@@ -33,6 +33,7 @@ from laptop.place import ROOT
 from laptop.progress import Progress
 
 WAYS = ("batch_deferred", "run_deferred", "batch_sync", "run_sync")
+BY_TOKEN = "run_sync"
 OVER = ("success", "failed")
 LONG_S, SHORT_S = 600.0, (6.0, 12.0)
 HEARTBEAT_S = 20
@@ -91,6 +92,7 @@ class Case:
             cleared,
             two,
             said,
+            token=self.dag_id == BY_TOKEN,
         )
 
 

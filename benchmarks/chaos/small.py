@@ -204,7 +204,7 @@ class SmallAirflow:
         plan = task.plan
         order = Order(
             plan.run_id, plan.backend, plan.name, plan.args(task.clear_number), plan.deferrable, plan.verbose,
-            task.try_number, MOST_TRIES, task.clear_number, event,
+            task.try_number, MOST_TRIES, task.clear_number, plan.token, event,
         )  # fmt: skip
         pid, line = self._fork("worker", order)
         worker = Worker(pid, line, task, task.try_number)

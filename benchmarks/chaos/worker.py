@@ -41,6 +41,7 @@ class Order:
     try_number: int
     max_tries: int
     clear_number: int
+    token: bool = False
     event: dict[str, Any] | None = None
 
 
@@ -83,9 +84,11 @@ def main(connection: "Connection[Any, Any]", order: Order) -> None:
     """Do it, and tell how it ended: done, deferred, or failed (for good or not)."""
     line = Line(connection)
     task_runner.SUPERVISOR_COMMS = Comms(line)  # type: ignore[assignment]
+    token = {"start_token": True} if order.token else {}
     operator: JobOperator = OPERATORS[order.backend](
         task_id="job", spec={"name": order.name, "image": IMAGE}, args=list(order.args), deferrable=order.deferrable,
         verbose=order.verbose, polling_period_seconds=2, project_id="local-project", region="europe-west1",
+        **token,
     )  # fmt: skip
     signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())  # SIGKILL follows, some seconds later
     context: Any = _context(order, line)

@@ -10,6 +10,7 @@ from gcp_jobs.spec import JobSpec
 
 __all__ = [
     "ENDING",
+    "STOPPED",
     "TERMINAL",
     "ExitInfo",
     "JobRef",
@@ -37,6 +38,7 @@ class JobState(StrEnum):
 
 TERMINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.GONE})
 ENDING = frozenset({JobState.CANCELLATION_IN_PROGRESS, JobState.DELETION_IN_PROGRESS})
+STOPPED = ENDING | {JobState.CANCELLED}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from gcp_jobs.backends.base import JobBackend, RunRequest
 from gcp_jobs.errors import ApiError, GcpJobsError, NotFound, QuotaExhausted, TransientApiError
-from gcp_jobs.model import ENDING, JobRef, JobState, JobStatus
+from gcp_jobs.model import ENDING, STOPPED, JobRef, JobState, JobStatus
 from gcp_jobs.waiting import Backoff, Log, drive, end, patiently
 
 STORE_KEY = "gcp_jobs"
@@ -294,6 +294,5 @@ def attachable(status: JobStatus) -> bool:
 
 def oldest(runs: Sequence[JobStatus]) -> JobStatus | None:
     """Which run of a key counts: the oldest that nobody cancelled, else the oldest; every try decides alike."""
-    stopped = ENDING | {JobState.CANCELLED}
     last = datetime.max.replace(tzinfo=UTC)
-    return min(runs, key=lambda run: (run.state in stopped, run.created or last, run.ref.run), default=None)
+    return min(runs, key=lambda run: (run.state in STOPPED, run.created or last, run.ref.run), default=None)

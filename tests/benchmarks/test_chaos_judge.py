@@ -61,6 +61,8 @@ def test_a_second_run_is_excused_only_where_two_tries_lived_at_once() -> None:
     one, two = judged(runs, [DEED], 1000.0), judged(runs, [replace(DEED, two=True)], 1000.0)
     assert (one.doubled_started, one.excused, one.red) == (1, 0, True)
     assert (two.doubled_started, two.excused, two.red) == (1, 1, False)
+    token = judged(runs, [replace(DEED, two=True, token=True)], 1000.0)
+    assert (token.doubled_started, token.excused, token.red) == (1, 0, True)
 
 
 def test_an_orphan_has_the_age_that_it_has_outlived_its_task_by() -> None:

@@ -1,6 +1,7 @@
 """Starts by Cloud Run's token, where the task writes the definition: Google itself starts no second execution."""
 
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -172,6 +173,30 @@ def test_whenever_a_worker_dies_one_run_does_the_work(
         assert ends == [JobState.SUCCEEDED]
     else:
         assert ends in ([JobState.SUCCEEDED], [JobState.CANCELLED, JobState.SUCCEEDED])
+
+
+def test_a_cancelled_run_that_no_list_showed_is_not_attached_to(
+    emulator: Any, until: Callable[..., Any]
+) -> None:
+    job, mine = spec("stopped"), attempt("r")
+    first = launcher(Store(), mine).start(request(job, "seconds=30"), lambda: None)
+    BACKEND.cancel(first.ref)
+    until(lambda: BACKEND.get(first.ref).terminal)
+    launcher(Store(), attempt("other")).start(
+        request(job), lambda: None
+    )  # takes the token's place in the job
+    again = launcher(Store(), mine).start(request(job), lambda: None)
+    assert (again.attached, again.ref == first.ref) == (False, False)
+
+
+def test_a_failed_run_that_no_list_showed_is_this_trys_own_and_not_run_again(
+    emulator: Any, until: Callable[..., Any]
+) -> None:
+    job, mine = spec("failed"), attempt("r")
+    first = launcher(Store(), mine).start(request(job, "exit=1"), lambda: None)
+    until(lambda: BACKEND.get(first.ref).terminal)
+    launcher(Store(), attempt("other")).start(request(job), lambda: None)
+    assert launcher(Store(), mine).start(request(job), lambda: None).ref == first.ref
 
 
 def test_an_update_that_came_between_is_asked_for_again(

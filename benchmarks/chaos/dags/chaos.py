@@ -16,6 +16,7 @@ WAYS: dict[str, tuple[Any, bool]] = {
 }
 SECONDS = "seconds={{ 8 if dag_run.clear_number else params.seconds }}"
 
+BY_TOKEN = "run_sync"
 OWN = {"job_name": "{{ dag.dag_id | replace('_', '-') }}-{{ run_id }}"}  # a definition of each run's own
 
 for way, (operator, deferrable) in WAYS.items():
@@ -35,4 +36,5 @@ for way, (operator, deferrable) in WAYS.items():
             polling_period_seconds=3,
             deferrable=deferrable,
             **(OWN if operator is CloudRunJobOperator else {}),
+            **({"start_token": True} if way == BY_TOKEN else {}),
         )

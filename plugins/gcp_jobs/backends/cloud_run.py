@@ -15,7 +15,7 @@ from gcp_jobs.backends.cloud_run_status import to_exit_info, to_failed, to_sight
 from gcp_jobs.backends.refusal import explained
 from gcp_jobs.clients import Access
 from gcp_jobs.errors import ConfigurationRefused, NotFound, TransientApiError
-from gcp_jobs.model import ExitInfo, JobRef, JobSpec, JobStatus
+from gcp_jobs.model import STOPPED, ExitInfo, JobRef, JobSpec, JobStatus
 from gcp_jobs.stragglers import TaskSight
 
 _READ_S = 30.0
@@ -86,25 +86,27 @@ class CloudRunBackend:
     def submit(self, request: RunRequest, known: Callable[[JobStatus], None] = unheard) -> JobRef:
         """Start an execution. RunJob knows no idempotency key: look for `request.run_key` before asking again."""
         if request.spec:
-            return self._start_by_token(request.spec, request)
+            return self._start_by_token(request.spec, request, known)
         with explained("run the job", request.job.parent, _RUNNER, self.access):
             operation = self._jobs().run_job(messages.to_run_request(request), timeout=_RUN_S)
         return JobRef.parse(operation.metadata.name)
 
-    def _start_by_token(self, spec: JobSpec, request: RunRequest) -> JobRef:
+    def _start_by_token(
+        self, spec: JobSpec, request: RunRequest, known: Callable[[JobStatus], None]
+    ) -> JobRef:
         """Write the definition with a start token, which names the execution: there is never a second one.
 
         What Google does with a token that comes again: nothing while the job still bears it, else ALREADY_EXISTS
         (github.com/GoogleCloudPlatform/magic-modules, pull request 19060).
         """
         ref = messages.tokened(request.job, request.run_key)
-        job = messages.to_tokened_job(spec, request)
+        job, again = messages.to_tokened_job(spec, request), False
         with explained("start the job by a token", ref.parent, _WRITER, self.access):
             try:
                 update = run_v2.UpdateJobRequest(job=job, allow_missing=True)
                 self._jobs().update_job(update, timeout=_RUN_S).result(timeout=_DEFINITION_S)
             except google.Conflict:  # it is there already, or another run's update came between
-                pass
+                again = True
         try:
             found = self.get(ref)
         except NotFound as error:
@@ -115,6 +117,8 @@ class CloudRunBackend:
             raise ConfigurationRefused(
                 "another run bears the name", where=ref.name, todo="Delete that execution, or clear the task."
             )
+        if again and found.state in STOPPED:  # any other is ours, whichever call of this key has made it
+            known(found)
         return ref
 
     def get(self, ref: JobRef) -> JobStatus:
