@@ -38,7 +38,6 @@ OVER = ("success", "failed")
 LONG_S, SHORT_S = 600.0, (6.0, 12.0)
 HEARTBEAT_S = 20
 ENDINGS = (Act.FAIL, Act.CLEAR, Act.SUCCEED)
-STILL_S = 8.0  # in which an old trigger hears of a clear
 ALIVE_S = 14.0  # until a component that was started again does its work
 ROLES = {SCHEDULER: "worker", TRIGGERER: "triggerer"}
 PATHS = ("benchmarks/end_to_end_site", "plugins")
@@ -60,17 +59,13 @@ FROM task_instance i WHERE i.task_id = 'job'
 
 @dataclass
 class Case:
-    """One DAG run: what its task does, what its user does, and what Airflow says of it.
-
-    `old_first`: a clear is heard of by the old trigger before the next try begins.
-    """
+    """One DAG run: what its task does, what its user does, and what Airflow says of it."""
 
     dag_id: str
     run_id: str
     seconds: float
     exit: int
     act: Act
-    old_first: bool = False
     begun: bool = False
     state: str = "none"
     tries: int = 0
@@ -121,7 +116,6 @@ class RealAirflow:
     living: list[Component] = field(default_factory=list)
     restarted: dict[str, float] = field(default_factory=dict)
     died: int = 0
-    still_until: float = 0.0
     over: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
     stretch: float = field(default_factory=stretched)
@@ -142,13 +136,11 @@ class RealAirflow:
         act: bool | None = None,
         acts: Sequence[Act] = ENDINGS,
         bad: bool | None = None,
-        old_first: bool = False,
         seconds: tuple[float, float] = SHORT_S,
     ) -> None:
         """Plan a DAG run; it is begun as soon as the API answers. What is not given is drawn.
 
         :param acts: what a user may do, if one does anything
-        :param old_first: whether the scheduler stands still after a clear, so that the old trigger hears of it first
         :param seconds: how long its job lasts, at least and at most
         """
         waits = self.dice.random() < 0.6 if deferred is None else deferred
@@ -156,14 +148,13 @@ class RealAirflow:
         does = self.dice.random() < 0.3 if act is None else act
         fails = self.dice.random() < 0.15 if bad is None else bad
         done = self.dice.choice(acts) if does else Act.NOTHING
-        self._plan(number, way, done, bad=fails and not does, lasts=seconds, old_first=old_first)
+        self._plan(number, way, done, bad=fails and not does, lasts=seconds)
 
     def _plan(
-        self, number: int, way: str, act: Act, *, bad: bool, lasts: tuple[float, float] = SHORT_S,
-        old_first: bool = False,
-    ) -> None:  # fmt: skip
+        self, number: int, way: str, act: Act, *, bad: bool, lasts: tuple[float, float] = SHORT_S
+    ) -> None:
         seconds = LONG_S if act is not Act.NOTHING else self.dice.uniform(*lasts)
-        case = Case(way, f"run-{number}", seconds, 127 if bad else 0, act, old_first)
+        case = Case(way, f"run-{number}", seconds, 127 if bad else 0, act)
         with self.lock:
             self.cases[case.dag_id, case.run_id] = case
 
@@ -202,8 +193,6 @@ class RealAirflow:
             done = self._rest("PATCH", path, {"new_state": case.act.value})
         if done:
             case.acted, case.acted_try = at, case.tries
-            if case.old_first:
-                self.still_until = time.monotonic() + STILL_S
 
     def _rest(self, method: str, path: str, body: Any) -> bool:
         try:
@@ -236,12 +225,7 @@ class RealAirflow:
         return time.monotonic() > self.restarted.get(kind, 0.0) + ALIVE_S * self.stretch
 
     def tend(self) -> None:
-        """Replace what has ended by itself, and have the scheduler stand still while it must."""
-        if self.still_until:
-            still = time.monotonic() < self.still_until
-            for each in [each for each in self.living if each.kind == SCHEDULER]:
-                (each.freeze if still else each.thaw)()
-            self.still_until = self.still_until if still else 0.0
+        """Replace what has ended by itself."""
         for each in [each for each in self.living if each.process.poll() is not None]:
             with self.lock:
                 if each in self.living:

@@ -108,7 +108,7 @@ class _Course:
         """Have tasks that come to the point; many where few do.
 
         Streams are opened by a triggerer that is new, lists sweep waits that last, and it is a cleared task whose job a
-        triggerer cancels, before its next try does: of one that is marked the API server has cancelled before.
+        triggerer cancels: of one that is marked the API server has cancelled before.
         """
         if len(self._here.going()) >= 2 * AT_ONCE:
             return
@@ -124,7 +124,6 @@ class _Course:
                 act="Cancel" in method,
                 acts=(Act.CLEAR,) if rare else ENDINGS,
                 bad=method == "ListTasks",
-                old_first=rare and "Cancel" in method,
                 seconds=LASTING_S if rare else QUICK_S,
             )
 
