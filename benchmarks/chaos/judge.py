@@ -36,6 +36,7 @@ class Deed:
     :param two: whether two of its tries lived at once
     :param upstream: whether it failed by a race of Airflow's own that is known upstream
     :param token: whether its runs start by a token, which never starts two
+    :param limited: whether its runs are cancelled past a deadline, and nothing else ends them
     """
 
     task: str
@@ -49,6 +50,7 @@ class Deed:
     said: str = ""
     upstream: bool = False
     token: bool = False
+    limited: bool = False
 
 
 @dataclass(slots=True)
@@ -122,7 +124,11 @@ def _cancels(tally: Tally, deed: Deed, runs: Sequence[Run]) -> None:
         others = [other for other in runs if other.key == run.key and other is not run]
         before = run.try_number <= deed.acted_try
         ended = deed.acted is not None and (before or not deed.cleared)
-        if run.state == CANCELLED and not ended and all(other.state == CANCELLED for other in others):
+        if (
+            run.state == CANCELLED
+            and not (ended or deed.limited)
+            and all(other.state == CANCELLED for other in others)
+        ):
             tally.wrong(
                 "wrong_cancels",
                 f"{deed.task}: {run.name} was cancelled, and nobody had asked for it; {deed.said}; {_told(runs)}",
@@ -167,7 +173,7 @@ def _verdict(tally: Tally, deed: Deed, runs: Sequence[Run]) -> None:
         )
     elif deed.acted is None or deed.cleared:
         had = {run.state for run in runs if run.try_number > deed.acted_try}
-        needed = SUCCEEDED if deed.final == "success" else FAILED
+        needed = SUCCEEDED if deed.final == "success" else CANCELLED if deed.limited else FAILED
         if needed not in had:
             tally.wrong("wrong_verdicts", f"{deed.task} is {deed.final}, but its jobs: {_told(runs)}")
 

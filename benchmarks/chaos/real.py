@@ -34,6 +34,7 @@ from laptop.progress import Progress
 
 WAYS = ("batch_deferred", "run_deferred", "batch_sync", "run_sync")
 BY_TOKEN = "run_sync"
+LIMITED = ("batch_limited", "run_limited")
 OVER = ("success", "failed")
 LONG_S, SHORT_S = 600.0, (6.0, 12.0)
 HEARTBEAT_S = 20
@@ -75,9 +76,8 @@ class Case:
 
     def deed(self) -> Deed:
         """For the judge: any task that was tried again may have had two tries that lived at once."""
-        wants = (
-            self.act.value if self.act in (Act.FAIL, Act.SUCCEED) else "failed" if self.exit else "success"
-        )
+        failing = self.exit or self.limited
+        wants = self.act.value if self.act in (Act.FAIL, Act.SUCCEED) else "failed" if failing else "success"
         final = self.state if self.state in OVER else ""
         cleared = self.act is Act.CLEAR and self.acted is not None
         two, said = self.tries > 1 + cleared, f"try {self.tries}"
@@ -93,7 +93,13 @@ class Case:
             two,
             said,
             token=self.dag_id == BY_TOKEN,
+            limited=self.limited,
         )
+
+    @property
+    def limited(self) -> bool:
+        """Whether its job runs into a deadline."""
+        return self.dag_id in LIMITED
 
 
 class RolesStack(AirflowStack):
@@ -134,26 +140,28 @@ class RealAirflow:
         backend: str = "",
         deferred: bool | None = None,
         act: bool | None = None,
-        acts: Sequence[Act] = ENDINGS,
+        limited: bool = False,
         bad: bool | None = None,
         seconds: tuple[float, float] = SHORT_S,
     ) -> None:
         """Plan a DAG run; it is begun as soon as the API answers. What is not given is drawn.
 
-        :param acts: what a user may do, if one does anything
+        :param limited: whether its job runs into a deadline, and its trigger cancels it
         :param seconds: how long its job lasts, at least and at most
         """
         waits = self.dice.random() < 0.6 if deferred is None else deferred
-        way = f"{backend or self.dice.choice(('batch', 'run'))}_{'deferred' if waits else 'sync'}"
-        does = self.dice.random() < 0.3 if act is None else act
-        fails = self.dice.random() < 0.15 if bad is None else bad
-        done = self.dice.choice(acts) if does else Act.NOTHING
+        how = "limited" if limited else "deferred" if waits else "sync"
+        way = f"{backend or self.dice.choice(('batch', 'run'))}_{how}"
+        does = not limited and (self.dice.random() < 0.3 if act is None else act)
+        fails = not limited and (self.dice.random() < 0.15 if bad is None else bad)
+        done = self.dice.choice(ENDINGS) if does else Act.NOTHING
         self._plan(number, way, done, bad=fails and not does, lasts=seconds)
 
     def _plan(
         self, number: int, way: str, act: Act, *, bad: bool, lasts: tuple[float, float] = SHORT_S
     ) -> None:
-        seconds = LONG_S if act is not Act.NOTHING else self.dice.uniform(*lasts)
+        long = act is not Act.NOTHING or way in LIMITED
+        seconds = LONG_S if long else self.dice.uniform(*lasts)
         case = Case(way, f"run-{number}", seconds, 127 if bad else 0, act)
         with self.lock:
             self.cases[case.dag_id, case.run_id] = case
@@ -320,7 +328,7 @@ def real(seed: int, progress: Progress) -> Iterator[RealAirflow]:
             here.start(kind)
         stack.wait(stack.answers, "starting Airflow", START_S)
         known = "SELECT count(*) FROM serialized_dag"
-        stack.wait(lambda: stack.rows(known)[0][0] > len(WAYS), "parsing the DAGs", START_S)
+        stack.wait(lambda: stack.rows(known)[0][0] > len(WAYS) + len(LIMITED), "parsing the DAGs", START_S)
         yield here
 
 

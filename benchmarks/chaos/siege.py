@@ -13,9 +13,8 @@ from benchmarks.chaos.cloud import GOING, Strike
 from benchmarks.chaos.judge import judged
 from benchmarks.chaos.load import stretched
 from benchmarks.chaos.night import Night, Terms
-from benchmarks.chaos.plan import Act
 from benchmarks.chaos.points import Point, points
-from benchmarks.chaos.real import ENDINGS, RealAirflow, deeds, real
+from benchmarks.chaos.real import RealAirflow, deeds, real
 from benchmarks.chaos.recovery import Watch, summary
 from benchmarks.chaos.strikes import Striker
 from benchmarks.chaos.weather import Weather
@@ -107,24 +106,25 @@ class _Course:
     def _provoke(self, point: Point) -> None:
         """Have tasks that come to the point; many where few do.
 
-        Streams are opened by a triggerer that is new, lists sweep waits that last, and it is a cleared task whose job a
-        triggerer cancels: of one that is marked the API server has cancelled before.
+        Streams are opened by a triggerer that is new, and lists sweep waits that last. A triggerer is the first to cancel
+        only past a deadline: the job of a marked task the API server has cancelled before, of a cleared one its next try.
         """
         if len(self._here.going()) >= 2 * AT_ONCE:
             return
         service, _, method = point.method.rpartition("/")
         if _opens_stream(point):
             self._here.renew_triggerer()
-        rare = point.role == "triggerer" and (method.startswith("List") or "Cancel" in method)
-        for _ in range(MANY if rare else 1):
+        deferred = point.role == "triggerer"
+        lists, cancels = method.startswith("List"), "Cancel" in method
+        for _ in range(MANY if deferred and lists else 1):
             self._here.begin(
                 next(self._numbers),
                 backend="batch" if ".batch." in service else "run" if ".run." in service else "",
-                deferred=point.role == "triggerer",
-                act="Cancel" in method,
-                acts=(Act.CLEAR,) if rare else ENDINGS,
+                deferred=deferred,
+                act=cancels,
+                limited=deferred and cancels,
                 bad=method == "ListTasks",
-                seconds=LASTING_S if rare else QUICK_S,
+                seconds=LASTING_S if deferred and lists else QUICK_S,
             )
 
     def _done(self, striker: Striker, started: float) -> bool:

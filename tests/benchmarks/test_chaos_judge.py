@@ -45,6 +45,8 @@ def counts(tally: Tally) -> dict[str, int]:
         ([STOPPED, replace(AGAIN, state=CANCELLED)], CLEARED, {"wrong_cancels": 1, "wrong_verdicts": 1}),
         ([replace(GOOD, ended=700.0)], ENDED, {"missed_cancels": 1}),
         ([replace(STOPPED, ended=109.0), AGAIN], CLEARED, {"missed_cancels": 1}),
+        ([STOPPED], replace(DEED, wants="failed", final="failed", limited=True), {}),
+        ([GOOD], replace(DEED, wants="failed", final="failed", limited=True), {"wrong_verdicts": 1}),
         ([replace(GOOD, state=GOING, ended=None)], ENDED, {"orphans": 1, "missed_cancels": 1}),
         ([GOOD], replace(DEED, final="", ended=None), {"unfinished": 1}),
         ([GOOD, replace(GOOD, task="x/y/z/-1")], DEED, {"orphans": 1}),

@@ -1,4 +1,7 @@
-"""Tasks for a night of chaos: each run is one task in one way of waiting; what its job does, the run's params say."""
+"""Tasks for a night of chaos: each run is one task in one way of waiting; what its job does, the run's params say.
+
+A limited one's job is cancelled past its deadline by the trigger that waits for it.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,18 +11,20 @@ from airflow.sdk import DAG, Param
 from gcp_jobs.operators.batch import BatchJobOperator
 from gcp_jobs.operators.cloud_run import CloudRunJobOperator
 
-WAYS: dict[str, tuple[Any, bool]] = {
-    "batch_deferred": (BatchJobOperator, True),
-    "batch_sync": (BatchJobOperator, False),
-    "run_deferred": (CloudRunJobOperator, True),
-    "run_sync": (CloudRunJobOperator, False),
+LIMITED = {"timeout_seconds": 6, "retry_failed": False}
+WAYS: dict[str, tuple[Any, bool, dict[str, Any]]] = {
+    "batch_deferred": (BatchJobOperator, True, {}),
+    "batch_limited": (BatchJobOperator, True, LIMITED),
+    "batch_sync": (BatchJobOperator, False, {}),
+    "run_deferred": (CloudRunJobOperator, True, {}),
+    "run_limited": (CloudRunJobOperator, True, LIMITED),
+    "run_sync": (CloudRunJobOperator, False, {"start_token": True}),
 }
 SECONDS = "seconds={{ 8 if dag_run.clear_number else params.seconds }}"
 
-BY_TOKEN = "run_sync"
 OWN = {"job_name": "{{ dag.dag_id | replace('_', '-') }}-{{ run_id }}"}  # a definition of each run's own
 
-for way, (operator, deferrable) in WAYS.items():
+for way, (operator, deferrable, more) in WAYS.items():
     with DAG(
         way,
         schedule=None,
@@ -36,5 +41,5 @@ for way, (operator, deferrable) in WAYS.items():
             polling_period_seconds=3,
             deferrable=deferrable,
             **(OWN if operator is CloudRunJobOperator else {}),
-            **({"start_token": True} if way == BY_TOKEN else {}),
+            **more,
         )
