@@ -106,8 +106,9 @@ class _Course:
     def _provoke(self, point: Point) -> None:
         """Have tasks that come to the point; many where few do.
 
-        Streams are opened by a triggerer that is new, and lists sweep waits that last. A triggerer is the first to cancel
-        only past a deadline: the job of a marked task the API server has cancelled before, of a cleared one its next try.
+        Streams are opened by a triggerer that is new, and lists sweep waits that last. A triggerer is the first to
+        cancel only past a deadline: the job of a marked task the API server has cancelled before, of a cleared one its
+        next try.
         """
         if len(self._here.going()) >= 2 * AT_ONCE:
             return
