@@ -18,6 +18,7 @@ STARTS = (
     ("worker", f"{BATCH}CreateJob"),
     ("worker", f"{EXECUTIONS}ListExecutions"),
 )
+TOKENS = (("worker", f"{RUN}UpdateJob"),)
 WAITS = (("worker", f"{EXECUTIONS}GetExecution"), ("worker", f"{BATCH}GetJob"))
 FOLLOWS = (("triggerer", f"{EXECUTIONS}GetExecution"), ("triggerer", f"{BATCH}GetJob"))
 
@@ -26,14 +27,19 @@ def undisturbed(plan: Plan) -> bool:
     return plan.act is Act.NOTHING and not plan.exit
 
 
+def by_run_job(plan: Plan) -> bool:
+    """A token needs neither look nor list to start one run."""
+    return plan.backend == "cloud_run" and not plan.act and not plan.token
+
+
 NIGHTS = 4
 CASES: dict[str, Terms] = {
-    "": Terms(7, 18, 40, calls=(*STARTS, *WAITS, *FOLLOWS),
-              only=("*RunJob*", "*CreateJob*kill", "triggerer*before*", "worker*Get*answered*")),
+    "": Terms(7, 18, 40, calls=(*STARTS, *TOKENS, *WAITS, *FOLLOWS),
+              only=("*RunJob*", "*UpdateJob*kill", "*CreateJob*kill", "triggerer*before*", "worker*Get*answered*")),
     "look": Terms(1, 15, 8, calls=STARTS, only=("*RunJob after kill", "*RunJob answered kill"),
-                  wanted=lambda plan: plan.backend == "cloud_run" and not plan.act),
+                  wanted=by_run_job),
     "sole": Terms(2, 20, 12, calls=STARTS, only=("*RunJob before ghost",),
-                  wanted=lambda plan: plan.backend == "cloud_run" and not plan.act),
+                  wanted=by_run_job),
     "ended": Terms(3, 20, 10, calls=(*STARTS, *WAITS), only=("*kill",),
                    wanted=lambda plan: plan.act is Act.CLEAR),
     "trigger": Terms(4, 10, 10, calls=FOLLOWS, only=("*stall",),

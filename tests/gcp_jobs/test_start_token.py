@@ -155,8 +155,12 @@ def test_a_start_costs_one_write_and_no_other_definition_is_written(emulator: An
     assert (emulator.count("UpdateJob"), emulator.count("CreateJob"), emulator.count("RunJob")) == (2, 0, 0)
 
 
-@pytest.mark.parametrize("again", ["retry", "clear"])
-@pytest.mark.parametrize("point", list(POINTS))
+CLEARED = ("before-the-call", "before-its-answer", "after-xcom")
+
+
+@pytest.mark.parametrize(
+    ("point", "again"), [*((point, "retry") for point in POINTS), *((point, "clear") for point in CLEARED)]
+)
 def test_whenever_a_worker_dies_one_run_does_the_work(
     emulator: Any, monkeypatch: pytest.MonkeyPatch, point: str, again: str
 ) -> None:
