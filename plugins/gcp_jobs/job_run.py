@@ -93,8 +93,7 @@ class JobRun:
         """Attach to this attempt's run, or start it (see gcp_jobs.once); `told` hears of the intent first."""
 
         def prepare() -> None:
-            starts_by_token = request.spec is not None and not request.job.on_batch
-            if spec and not starts_by_token:
+            if spec and not request.by_token:
                 self.define(spec, manage=manage)
 
         launcher = Launcher(self.backend, store, attempt, settings().api_patience_seconds, self.log, told)

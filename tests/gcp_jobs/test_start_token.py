@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -15,11 +16,12 @@ from tests.gcp_jobs.tries import Store, context
 
 from gcp_jobs import clients
 from gcp_jobs.backends.base import RunRequest
+from gcp_jobs.backends.census import cloud_run_page
 from gcp_jobs.backends.cloud_run import CloudRunBackend
 from gcp_jobs.backends.cloud_run_messages import ref, to_tokened_job
 from gcp_jobs.clients import Access
 from gcp_jobs.errors import ConfigurationRefused
-from gcp_jobs.model import JobSpec, JobState
+from gcp_jobs.model import JobRef, JobSpec, JobState
 from gcp_jobs.once import Attempt, Launcher
 from gcp_jobs.operators.cloud_run import CloudRunJobOperator
 
@@ -36,7 +38,9 @@ def spec(name: str, **changes: Any) -> JobSpec:
 
 
 def request(job: JobSpec, *args: str, **fields: Any) -> RunRequest:
-    return RunRequest(ref(job), fields.pop("run_key", "a" * 32), args=args or None, spec=job, **fields)
+    return RunRequest(
+        ref(job), fields.pop("run_key", "a" * 32), args=args or None, spec=job, by_token=True, **fields
+    )
 
 
 def launcher(store: Store, attempt: Attempt) -> Launcher:
@@ -61,7 +65,8 @@ def test_what_a_run_changes_is_in_the_definition_that_starts_it() -> None:
     made = to_tokened_job(job, request(job, "x", env={"B": "own", "S": "plain"}, overrides=changes))
     main = made.template.template.containers[0]
     values = {each.name: each.value for each in main.env}
-    assert values == {"A": "1", "B": "own", "C": "3", "S": "plain", "GCP_JOBS_RUN_KEY": "a" * 32}
+    ours = {"GCP_JOBS_RUN_KEY": "a" * 32, "GCP_JOBS_START_TOKEN": "a" * 12}
+    assert values == {"A": "1", "B": "own", "C": "3", "S": "plain", **ours}
     assert (list(main.args), made.template.task_count) == (["x"], 2)
     assert made.template.template.timeout.total_seconds() == 7
     assert made.start_execution_token == "a" * 12
@@ -119,10 +124,18 @@ def test_runs_that_write_one_definition_at_once_each_get_their_own(emulator: Any
 def test_a_run_that_a_person_starts_from_what_was_left_is_not_taken_for_ours(emulator: Any) -> None:
     job = spec("by-hand")
     started = launcher(store := Store(), attempt("r")).start(request(job, "seconds=20"), lambda: None)
-    by_hand = BACKEND.submit(RunRequest(ref(job), started.run_key))  # the definition still holds our key
+    jobs = clients.client("Jobs", Access())
+    by_hand = JobRef.parse(  # the definition still holds our key
+        jobs.run_job(name=ref(job).parent).metadata.name
+    )
     again = launcher(store, attempt("r")).start(request(job, "seconds=20"), lambda: None)
     assert (again.ref, again.attached) == (started.ref, True)
     assert executions(job)[by_hand.run] != JobState.CANCELLED
+    page, _ = cloud_run_page(
+        Access(), "local-project", "europe-west1", "", datetime.now(UTC) - timedelta(hours=1)
+    )
+    assert by_hand not in [each.status.ref for each in page]  # `reconcile` leaves it alone
+    assert started.ref in [each.status.ref for each in page]
     for each in (started.ref, by_hand):
         BACKEND.cancel(each)
 

@@ -10,6 +10,9 @@ from gcp_jobs.model import ExitInfo, JobRef, JobSpec, JobStatus
 from gcp_jobs.stragglers import TaskSight
 
 RUN_KEY = "GCP_JOBS_RUN_KEY"
+START_TOKEN = (
+    "GCP_JOBS_START_TOKEN"  # in a definition: which execution of it is ours; any other is a person's
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,8 @@ class RunRequest:
     :param container: the main container's name where there are several
     :param args: None leaves the job's own
     :param overrides: the backend's own form of changes, as the stock operator takes them; on Batch the whole job
-    :param spec: what to run, where the backend makes the job from it each time (Batch; Cloud Run with a start token)
+    :param spec: what to run, where the backend makes the job from it each time (Batch, and `by_token`)
+    :param by_token: whether the start writes the definition with a token that names the execution (Cloud Run)
     :param labels: labels of this run alone, where the backend has such (Batch)
     :param exact: `job` holds the very name to use, not the start of one (Batch)
     :param again: a run of this task and DAG run was there before
@@ -34,6 +38,7 @@ class RunRequest:
     env: Mapping[str, str] = field(default_factory=dict)
     overrides: Mapping[str, Any] = field(default_factory=dict)
     spec: JobSpec | None = None
+    by_token: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     exact: bool = False
     again: bool = False

@@ -8,7 +8,6 @@ from typing import Any
 from google.cloud import batch_v1, run_v2
 
 from gcp_jobs import clients
-from gcp_jobs.backends.base import RUN_KEY
 from gcp_jobs.backends.batch_status import to_status as batch_status
 from gcp_jobs.backends.cloud_run_status import to_status as cloud_run_status
 from gcp_jobs.backends.refusal import explained
@@ -70,8 +69,8 @@ def cloud_run_page(
     with explained("list the executions", parent, "roles/run.viewer on the project", access):
         api: Any = clients.client("Executions", access)
         page = next(iter(api.list_executions(request, timeout=_READ_S).pages))
-    pairs = [(execution, _cloud_run_env(execution)) for execution in page.executions]
-    found = [_found(cloud_run_status(execution), env) for execution, env in pairs if RUN_KEY in env]
+    pairs = [(cloud_run_status(execution), _cloud_run_env(execution)) for execution in page.executions]
+    found = [_found(status, env) for status, env in pairs if status.run_key]
     last = page.executions[-1].create_time if page.executions else None
     return found, "" if last and last < since else page.next_page_token
 

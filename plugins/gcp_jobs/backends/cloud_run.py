@@ -72,20 +72,15 @@ class CloudRunBackend:
         return request.job
 
     def runs(self, job: JobRef, run_key: str, since: datetime) -> Sequence[JobStatus]:
-        """Look for the executions with this run key in their environment.
-
-        Where a token has started one, others are people's: they ran the definition as it was left.
-        """
+        """Look for the executions with this run key in their environment."""
         try:
-            found = [status for status in self.list(job, since=since) if status.run_key == run_key]
+            return [status for status in self.list(job, since=since) if status.run_key == run_key]
         except NotFound:
             return ()
-        named = messages.tokened(job, run_key)
-        return [status for status in found if status.ref == named] or found
 
     def submit(self, request: RunRequest, known: Callable[[JobStatus], None] = unheard) -> JobRef:
         """Start an execution. RunJob knows no idempotency key: look for `request.run_key` before asking again."""
-        if request.spec:
+        if request.by_token and request.spec:
             return self._start_by_token(request.spec, request, known)
         with explained("run the job", request.job.parent, _RUNNER, self.access):
             operation = self._jobs().run_job(messages.to_run_request(request), timeout=_RUN_S)

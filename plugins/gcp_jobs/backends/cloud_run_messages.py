@@ -7,7 +7,7 @@ from typing import Any
 from google.cloud import run_v2
 
 from gcp_jobs.backends import cloud_run_parts as parts
-from gcp_jobs.backends.base import RUN_KEY, RunRequest
+from gcp_jobs.backends.base import RUN_KEY, START_TOKEN, RunRequest
 from gcp_jobs.errors import ConfigurationRefused
 from gcp_jobs.model import JobRef, JobSpec
 from gcp_jobs.spec import Container, Provisioning
@@ -109,8 +109,10 @@ def to_run_request(request: RunRequest) -> run_v2.RunJobRequest:
 
 def to_tokened_job(spec: JobSpec, request: RunRequest) -> run_v2.Job:
     """Build the definition whose writing starts the run: a token takes no overrides, so they are in it."""
+    token = request.run_key[:_TOKEN]
+    request = replace(request, env={**request.env, START_TOKEN: token})
     job, overrides = to_job(spec), to_run_request(request).overrides
-    job.start_execution_token = request.run_key[:_TOKEN]
+    job.start_execution_token = token
     job.template.task_count = overrides.task_count or spec.task_count
     if "timeout" in overrides:
         job.template.template.timeout = overrides.timeout

@@ -6,7 +6,7 @@ from typing import Any
 
 from google.cloud import run_v2
 
-from gcp_jobs.backends.base import RUN_KEY
+from gcp_jobs.backends.base import RUN_KEY, START_TOKEN
 from gcp_jobs.model import ExitInfo, JobRef, JobState, JobStatus, TaskCounts
 from gcp_jobs.stragglers import TaskSight
 
@@ -33,7 +33,7 @@ def to_status(execution: run_v2.Execution) -> JobStatus:
             retried=execution.retried_count,
         ),
         log_uri=execution.log_uri,
-        run_key=_run_key(execution.template.containers),
+        run_key=_run_key(execution),
     )
 
 
@@ -59,8 +59,10 @@ def _reason(condition: run_v2.Condition) -> str:
     return ""
 
 
-def _run_key(containers: Iterable[run_v2.Container]) -> str:
-    return next((e.value for c in containers for e in c.env if e.name == RUN_KEY), "")
+def _run_key(execution: run_v2.Execution) -> str:
+    """Give the key of a run of ours; a definition that a token left behind may be run by hand, key and all."""
+    env = {each.name: each.value for container in execution.template.containers for each in container.env}
+    return env.get(RUN_KEY, "") if execution.name.endswith(env.get(START_TOKEN, "")) else ""
 
 
 def _time(value: Any) -> datetime | None:

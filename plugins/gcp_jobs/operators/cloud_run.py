@@ -142,6 +142,7 @@ class CloudRunJobOperator(JobOperator):
             env={**env, **identity_of(context["ti"]), **{k: str(v) for k, v in (self.env or {}).items()}},
             overrides={**(self.overrides or {}), **overrides(changed)},
             spec=self._written(template) if self.start_token else None,
+            by_token=self.start_token,
         )
 
     def _written(self, template: JobTemplate | None) -> JobSpec:
