@@ -22,14 +22,17 @@ def main(arguments: list[str] | None = None) -> int:
         "--records", type=Path, default=SAMPLE, help="JSON array to serve instead of the sample"
     )
     parser.add_argument("--repeat", type=int, help="serve this many records, ids counted on")
-    parser.add_argument("--api-key", default="", help="require this x-api-key header")
+    parser.add_argument(
+        "--api-key-file", type=Path, help="require the x-api-key header to be the word in this file"
+    )
     parser.add_argument("--fault", default="", help="misbehave in this way; see breeds_api/faults.py")
     parser.add_argument("--ready-file", type=Path, help="write {url, pid} here once serving")
     options = parser.parse_args(arguments)
     try:
         records = Records.load(options.records, options.repeat)
+        key = _word(options.api_key_file) if options.api_key_file else ""
         server = BreedsServer(
-            records, host=options.host, port=options.port, api_key=options.api_key, fault=options.fault
+            records, host=options.host, port=options.port, api_key=key, fault=options.fault
         )
     except (OSError, ValueError, LookupError, OverflowError) as error:
         print(f"breeds_api: {error}", file=sys.stderr)
@@ -40,6 +43,12 @@ def main(arguments: list[str] | None = None) -> int:
         _announce(server.url, options.ready_file)
         signal.sigwait(stops)
     return 0
+
+
+def _word(file: Path) -> str:
+    if not (word := file.read_text().strip()):
+        raise ValueError(f"--api-key-file: {file} is empty, so every request would be let in")
+    return word
 
 
 def _announce(url: str, ready_file: Path | None) -> None:

@@ -12,7 +12,7 @@ from laptop.landed import landed
 from laptop.place import INGESTION, TABLES, Place
 from laptop.progress import Progress
 from laptop.rest import AirflowApi
-from laptop.stack import Stack
+from laptop.stack import Stack, blamed
 
 BUILD_S = 1200
 UP_S = 600
@@ -134,7 +134,9 @@ def main(state: Path) -> None:
         with AirflowApi.login(stack.url, "admin", password) as api:
             Tested(stack, place, api, progress).ingest()
     except ChildFailed as error:
-        raise SystemExit(f"compose-test: {error}\nthe services' logs: {stack.keep_logs()}") from error
+        logs = stack.keep_logs()
+        said = blamed(str(error), logs.read_text(errors="replace"))
+        raise SystemExit(f"compose-test: {error}\n{said}\nthe services' logs: {logs}") from error
     finally:
         stack.compose(
             "taking the stack down", "down", "--volumes", "--remove-orphans", "--timeout=10", timeout_s=120

@@ -115,8 +115,16 @@ def live_api() -> str | None:
 
 
 def api_key(place: Place) -> str:
-    """The key for the API: the user's own, else a made-up one that the sample API is told too."""
-    return os.environ.get(API_KEY) or kept_secret(place.state / "api-key")
+    """The key that the ingestion sends: the user's own to the live API only, else the sample API's."""
+    own = os.environ.get(API_KEY) if live_api() else None
+    return own or sample_key_file(place).read_text()
+
+
+def sample_key_file(place: Place) -> Path:
+    """Where the sample API's key is, a made-up one: a command line that held it would show it to everybody."""
+    file = place.state / "api-key"
+    kept_secret(file)
+    return file
 
 
 def kept_secret(file: Path) -> str:

@@ -1,6 +1,8 @@
 """The Compose stack as `make compose-test` runs it: a project, volumes and ports of its own."""
 
+import itertools
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -9,6 +11,14 @@ from laptop.child import ChildFailed
 from laptop.place import ROOT, Place
 from laptop.ports import free_ports
 from laptop.progress import Progress
+
+
+def blamed(error: str, logs: str) -> str:
+    """Of all services' `logs` the last lines of each that Compose's `error` names; "" where it names none."""
+    names = sorted(set(re.findall(r"Container \S+-test-\d+-(\S+-\d+)  Error", error)))
+    lines = logs.replace("\x1b[2K", "").splitlines()  # Compose clears the line even with --ansi=never
+    said = [[line for line in lines if line.startswith(f"{name} ")][-20:] for name in names]
+    return "\n".join(itertools.chain(*said))
 
 
 class Stack:

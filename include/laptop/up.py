@@ -57,7 +57,7 @@ def _check_ports() -> None:
         raise SystemExit("\n".join(["up: these ports are taken:", *lines]))
 
 
-def _commands(place: Place, key: str) -> dict[str, list[str]]:
+def _commands(place: Place) -> dict[str, list[str]]:
     """Process name -> module and arguments."""
     kept = [f"--env-cache={place.image_environments}", f"--state={place.emulator_state}"]
     kept.append(f"--parent={os.getpid()}")
@@ -66,7 +66,8 @@ def _commands(place: Place, key: str) -> dict[str, list[str]]:
         **{name: ["airflow", name] for name in AIRFLOW},
     }
     if not environment.live_api():
-        commands["breeds-api"] = ["breeds_api", f"--port={BREEDS.number}", f"--api-key={key}"]
+        word = f"--api-key-file={environment.sample_key_file(place)}"
+        commands["breeds-api"] = ["breeds_api", f"--port={BREEDS.number}", word]
     return commands
 
 
@@ -134,7 +135,7 @@ def main(state: Path) -> None:
         sys.exit(f"up: {error}")
     honcho.KILL_WAIT = STOP_S
     manager = honcho.Manager()
-    commands = _commands(place, key)
+    commands = _commands(place)
     for name, argv in commands.items():
         own = env if name in AIRFLOW else environment.tools()
         log = shlex.quote(str(place.logs / f"{name}.log"))
