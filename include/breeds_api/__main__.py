@@ -31,9 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         records = Records.load(options.records, options.repeat)
         key = _word(options.api_key_file) if options.api_key_file else ""
-        server = BreedsServer(
-            records, host=options.host, port=options.port, api_key=key, fault=options.fault
-        )
+        server = BreedsServer(records, host=options.host, port=options.port, api_key=key, fault=options.fault)
     except (OSError, ValueError, LookupError, OverflowError) as error:
         print(f"breeds_api: {error}", file=sys.stderr)
         return 2
