@@ -85,9 +85,8 @@ class Engine:
             reference.Clear()
             reference.name = short(execution.name)
             reference.create_time.CopyFrom(execution.create_time)
-            if (
-                reference.name != f"{short(job.name)}-{templates.token(job)}"
-            ):  # an execution of another way drops it
+            tokened = f"{short(job.name)}-{templates.token(job)}"
+            if reference.name != tokened:  # an execution that started otherwise drops the token
                 for field in templates.TOKENS:
                     job.ClearField(field)
         status = completion_status(execution)

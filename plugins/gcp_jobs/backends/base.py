@@ -10,9 +10,8 @@ from gcp_jobs.model import ExitInfo, JobRef, JobSpec, JobStatus
 from gcp_jobs.stragglers import TaskSight
 
 RUN_KEY = "GCP_JOBS_RUN_KEY"
-START_TOKEN = (
-    "GCP_JOBS_START_TOKEN"  # in a definition: which execution of it is ours; any other is a person's
-)
+# in a definition that a start token has run: which execution of it is ours; any other is a person's
+START_TOKEN = "GCP_JOBS_START_TOKEN"
 
 
 @dataclass(frozen=True, slots=True)
