@@ -266,12 +266,15 @@ class RealAirflow:
         api.thaw()
 
     def owner_of(self, port: int) -> tuple[Component, int] | None:
-        """Which process of which component has a connection from this port."""
-        for kind in (SCHEDULER, TRIGGERER):
-            for component in [each for each in self.stack.components.values() if each.kind == kind]:
-                for process in component.processes():
-                    if _has(process, port):
-                        return component, process.pid
+        """Which process of which component has a connection from this port: one look, a call may be its last."""
+        components = self.stack.components.values()
+        sessions = {each.process.pid: each for each in components if each.kind in ROLES}
+        for each in psutil.net_connections("tcp"):
+            if each.pid and each.laddr and each.laddr.port == port:
+                with suppress(OSError):
+                    component = sessions.get(os.getsid(each.pid))
+                    if component:
+                        return component, each.pid
         return None
 
     def strike(self, role: str, blow: str, port: int) -> bool:
@@ -293,12 +296,6 @@ class RealAirflow:
         if component:
             self.kill(component, alone=blow == SCHEDULER and self.dice.random() < 0.5)
         return component is not None
-
-
-def _has(process: psutil.Process, port: int) -> bool:
-    with suppress(psutil.Error, OSError):
-        return any(each.laddr and each.laddr.port == port for each in process.net_connections("tcp"))
-    return False
 
 
 def _end_worker(pid: int, most: int) -> None:
