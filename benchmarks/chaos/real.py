@@ -267,14 +267,12 @@ class RealAirflow:
 
     def owner_of(self, port: int) -> tuple[Component, int] | None:
         """Which process of which component has a connection from this port: one look, a call may be its last."""
-        components = self.stack.components.values()
+        components = list(self.stack.components.values())  # others are started meanwhile
         sessions = {each.process.pid: each for each in components if each.kind in ROLES}
-        for each in psutil.net_connections("tcp"):
-            if each.pid and each.laddr and each.laddr.port == port:
-                with suppress(OSError):
-                    component = sessions.get(os.getsid(each.pid))
-                    if component:
-                        return component, each.pid
+        pid = next((c.pid for c in psutil.net_connections("tcp") if c.laddr and c.laddr.port == port), None)
+        with suppress(ProcessLookupError):
+            if pid and (component := sessions.get(os.getsid(pid))):
+                return component, pid
         return None
 
     def strike(self, role: str, blow: str, port: int) -> bool:

@@ -114,10 +114,14 @@ def live_api() -> str | None:
     return os.environ.get(LIVE_API) or None
 
 
+def own_key() -> str | None:
+    """The user's own key, which is for the live API only."""
+    return os.environ.get(API_KEY) or None if live_api() else None
+
+
 def api_key(place: Place) -> str:
-    """The key that the ingestion sends: the user's own to the live API only, else the sample API's."""
-    own = os.environ.get(API_KEY) if live_api() else None
-    return own or sample_key_file(place).read_text()
+    """The key that the ingestion sends: the user's own, else the sample API's."""
+    return own_key() or sample_key_file(place).read_text()
 
 
 def sample_key_file(place: Place) -> Path:

@@ -37,7 +37,7 @@ def start(
         progress.say(f"breeds come from {live}")
         return emulator["env"], live
     served = (f"--records={records.resolve()}",) if records else ()
-    word = f"--api-key-file={environment.sample_key_file(place)}"
-    api = str(_serve(stack, place, progress, "breeds_api", "--port=0", word, *served)["url"])
+    locked = f"--api-key-file={environment.sample_key_file(place)}"
+    api = str(_serve(stack, place, progress, "breeds_api", "--port=0", locked, *served)["url"])
     progress.say(f"breeds API: {api}, {records.name}" if records else f"sample breeds API: {api}")
     return emulator["env"], api

@@ -66,8 +66,8 @@ def _commands(place: Place) -> dict[str, list[str]]:
         **{name: ["airflow", name] for name in AIRFLOW},
     }
     if not environment.live_api():
-        word = f"--api-key-file={environment.sample_key_file(place)}"
-        commands["breeds-api"] = ["breeds_api", f"--port={BREEDS.number}", word]
+        locked = f"--api-key-file={environment.sample_key_file(place)}"
+        commands["breeds-api"] = ["breeds_api", f"--port={BREEDS.number}", locked]
     return commands
 
 

@@ -39,6 +39,18 @@ def test_a_kept_secret_stays_and_is_ours_alone(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+def test_the_users_own_key_goes_to_the_live_api_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place.of("run", tmp_path)
+    monkeypatch.setenv("DOG_API_KEY", "own")
+    monkeypatch.delenv("GCP_JOBS_INGESTION_API_BASE_URL", raising=False)
+    made_up = environment.sample_key_file(place).read_text()
+    assert environment.api_key(place) == made_up != "own"
+    monkeypatch.setenv("GCP_JOBS_INGESTION_API_BASE_URL", "https://api.example/v1")
+    assert environment.api_key(place) == "own"
+    monkeypatch.delenv("DOG_API_KEY")
+    assert environment.api_key(place) == made_up
+
+
 def test_our_own_settings_pass_but_cannot_leave_the_laptop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
