@@ -16,7 +16,7 @@ from gcp_jobs.backends.base import JobBackend
 from gcp_jobs.backends.census import Found, Maker
 from gcp_jobs.errors import ApiError, GcpJobsError, LedgerUnavailable, NotFound
 from gcp_jobs.failure import FailureClass, explain
-from gcp_jobs.ledger.record import Record, Run, Source, reached
+from gcp_jobs.ledger.record import Record, Run, Source, reached, state_of
 from gcp_jobs.model import ENDING, ExitInfo, JobRef, JobState, JobStatus
 from gcp_jobs.ownership import ENDED
 
@@ -149,7 +149,7 @@ class Reconciliation:
                 continue
             self.counts["repaired"] += 1
             done = "would be repaired" if self.dry_run else "repaired"
-            message = f"{status.ref} is {status.state}, the ledger says {row['state'] or 'not started'}"
+            message = f"{status.ref} is {status.state}, the ledger says {state_of(row)}"
             self.issues.append(Issue("ledger run", row["entry"], Severity.INFO, message, done))
             if not self.dry_run:
                 self._write(row, status)

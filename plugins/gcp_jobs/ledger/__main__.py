@@ -12,6 +12,7 @@ from gcp_jobs.errors import GcpJobsError
 from gcp_jobs.ledger import queries
 from gcp_jobs.ledger.connection import ledger
 from gcp_jobs.ledger.ledger import Ledger
+from gcp_jobs.ledger.record import state_of
 from gcp_jobs.ledger.schema import HEAD
 from gcp_jobs.ledger.upgrade import upgrade
 
@@ -81,7 +82,7 @@ def _line(row: Row) -> tuple[str, ...]:
     index = f"[{row['map_index']}]" if row["map_index"] >= 0 else ""
     return (
         row["entry"][:10],
-        row["state"] or "not started",
+        state_of(row),
         row["failure_class"] or "",
         f"{row['dag_id']} / {row['run_id']} / {row['task_id']}{index}",
         str(row["try_number"]),

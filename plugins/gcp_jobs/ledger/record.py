@@ -275,6 +275,11 @@ def joined(records: Iterable[Record]) -> list[Record]:
     return [found[key] for key in sorted(found, key=lambda k: (list(KINDS).index(k[0]), k))]
 
 
+def state_of(run: Mapping[str, Any]) -> str:
+    """A run's state as its row has it; where none was told yet, how far it has come."""
+    return run["state"] or ("started" if run["run_uid"] else "not started")
+
+
 def reached(status: JobStatus, uid: str, at: datetime, source: Source) -> Iterator[Transition]:
     """Read the transitions out of one status of a run; `at` stands in for a time that it does not tell."""
     seen = {JobState.QUEUED: status.created, JobState.RUNNING: status.started}

@@ -103,6 +103,11 @@ def test_the_commands_show_what_there_is(
         "abcdef0123", "FAILED", "permission", "dag", "/", "run", "/", "task", "1", "job", "2026-11-02", "02:00:00.000",
         "0.0",
     ]  # fmt: skip
+    here.write([run("underway", run_uid="job-2")])
+    assert main(["list"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert lines["other"].split()[1:3] == ["not", "started"]  # it was asked for, no more is known
+    assert lines["underway"].split()[1:3] == ["started", "dag"]
     assert main(["show", "abcd"]) == 0
     shown = capsys.readouterr().out
     for part in ("message          no right", '{"image": "i"}', "via started", "state FAILED", "source task"):
